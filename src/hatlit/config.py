@@ -1,0 +1,269 @@
+"""Every option of a run. The fields are the command line, the YAML keys and the documentation at once.
+
+Nothing here imports torch, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hatlit.errors import InputError
+
+
+@dataclass
+class DataConfig:
+    """Which domains to work on.
+
+    Args:
+        name: data set in the registry (`hatlit data` lists them); demo is synthetic and needs no files.
+        root: file or folder of the data set.
+    """
+
+    name: str = "demo"
+    root: str | None = None
+
+
+@dataclass
+class LabelsConfig:
+    """How many labels the target has. Without either option it is one a class.
+
+    Args:
+        per_class: labelled samples a class.
+        fraction: share of the training samples that are labelled, class by class, at least one each.
+    """
+
+    per_class: int | None = None
+    fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_class is not None and self.fraction is not None:
+            raise InputError("--labels.per_class and --labels.fraction exclude each other; give one of them.")
+        if self.per_class is not None and self.per_class < 1:
+            raise InputError(f"--labels.per_class must be at least 1, not {self.per_class}.")
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise InputError(f"--labels.fraction must lie above 0 and at most at 1, not {self.fraction}.")
+
+
+@dataclass
+class SourcesConfig:
+    """How the sources of a zoo are trained.
+
+    Args:
+        encoders: architectures, given to the domains in turn; empty means the modality's own list.
+        max_epochs: passes over a domain's labelled training samples.
+        batch_size: samples a step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        seed: of initial weights, batch order and dropout.
+    """
+
+    encoders: list[str] = field(default_factory=list)
+    max_epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+
+
+@dataclass
+class SelectionConfig:
+    """Which sources are worth asking.
+
+    Args:
+        statistics: what cards and target compare in the coarse stage.
+        similarity: how they compare it.
+        keep: share of the sources that the coarse stage keeps (eta), never fewer than `num_sources`.
+        fine: score of the candidates on the labelled few.
+    """
+
+    statistics: str = "random_kernels"
+    similarity: str = "euclidean"
+    keep: float = 0.3
+    fine: str = "centroid_accuracy"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise InputError(f"--selection.keep must lie above 0 and at most at 1, not {self.keep}.")
+
+
+@dataclass
+class AdaptConfig:
+    """A short fine-tuning of each selected source on the labelled few, after which it is frozen again.
+
+    Args:
+        part: what may move.
+        steps: gradient steps; 0 skips the stage.
+        learning_rate: of Adam.
+        pull: weight of the squared distance to the start (L2-SP).
+    """
+
+    part: Literal["all", "last_block", "head"] = "all"
+    steps: int = 100
+    learning_rate: float = 3e-4
+    pull: float = 0.0
+
+
+@dataclass
+class MixerConfig:
+    """The cross-attention that weighs the sources sample by sample.
+
+    Args:
+        dim: width of queries and keys, over all heads.
+        heads: number of attention heads.
+        learning_rate: of the mixer's AdamW.
+        weight_decay: of the mixer's AdamW.
+        uniform_prior: weight of KL(attention to uniform); it holds the attention back until labels speak.
+        detach_query: whether the mixer's loss stops at the student's features.
+        train_heads: whether the sources' heads learn with the mixer (partial freezing).
+        head_pull: weight of the squared distance of those heads to their start (L2-SP).
+    """
+
+    dim: int = 32
+    heads: int = 2
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    uniform_prior: float = 1.0
+    detach_query: bool = True
+    train_heads: bool = False
+    head_pull: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.heads < 1 or self.dim % self.heads:
+            raise InputError(f"--hat.mixer.dim ({self.dim}) must be a multiple of --hat.mixer.heads ({self.heads}).")
+
+
+@dataclass
+class DictionaryConfig:
+    """When the knowledge dictionary is written.
+
+    Args:
+        when: whether the mixer's accuracy is measured after each epoch or after each step.
+        strict: whether it must exceed the best so far, or may equal it.
+        threshold: accuracy below which nothing is written (b).
+    """
+
+    when: Literal["epoch", "step"] = "epoch"
+    strict: bool = False
+    threshold: float = 0.0
+
+
+@dataclass
+class InjectionConfig:
+    """How the dictionary teaches the student.
+
+    Args:
+        loss: convex is (1 - alpha) labels + alpha dictionary; additive is labels + alpha x weight x dictionary.
+        schedule: how the mixer's accuracy becomes the injection weight alpha.
+        weight: weight of the dictionary in the additive loss.
+        temperature: softens both sides of the distillation loss.
+        sharpen: exponent on the fused predictions as the dictionary takes them; 1 leaves them alone.
+        hint_weight: weight of the feature hint: a linear map of the student's features predicts the sources' features.
+    """
+
+    loss: str = "additive"
+    schedule: str = "accuracy"
+    weight: float = 4.0
+    temperature: float = 1.0
+    sharpen: float = 2.0
+    hint_weight: float = 1.0
+
+
+@dataclass
+class HaTConfig:
+    """Options of HaT.
+
+    Args:
+        adapt: fine-tuning before the sources are frozen.
+        mixer: the attention.
+        dictionary: the gate.
+        injection: the student's loss.
+    """
+
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    mixer: MixerConfig = field(default_factory=MixerConfig)
+    dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
+    injection: InjectionConfig = field(default_factory=InjectionConfig)
+
+
+@dataclass
+class OptimizerConfig:
+    """How the student learns; the same for every method.
+
+    Args:
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        schedule: of the learning rates of all optimizers, over the whole run.
+        clip_norm: largest norm of the gradient of one optimizer; 0 leaves it alone.
+        accumulate: batches whose gradients are added up before a step.
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "cosine"
+    clip_norm: float = 0.0
+    accumulate: int = 1
+
+
+@dataclass
+class TrainerConfig:
+    """Options of the Lightning Trainer and of the batches it gets.
+
+    Args:
+        max_epochs: passes over the target's training samples.
+        batch_size: samples a step, labelled and unlabelled together.
+        augment: whether the student's view is randomly changed while training.
+        accelerator: cpu, gpu, or auto.
+        devices: processes that train together (Lightning DDP above one).
+        precision: number format, as Lightning names it.
+    """
+
+    max_epochs: int = 60
+    batch_size: int = 32
+    augment: bool = False
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+
+
+@dataclass
+class TrainConfig:
+    """Expands a zoo to one target domain.
+
+    Args:
+        modality: what the samples are.
+        data: which domains to work on.
+        target: the new domain; without it, the first of the data set.
+        labels: how many labels the target has.
+        zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
+        sources: how sources are trained where there is no zoo.
+        method: what turns sources and target data into a student.
+        num_sources: how many sources are selected; without it 5, or as many as there are.
+        student: architecture of the student.
+        selection: which sources are worth asking.
+        hat: options of HaT.
+        optimizer: how the student learns.
+        trainer: epochs, batches and hardware.
+        seed: of labels, weights and batches.
+        out: folder under which each run gets a folder of its own.
+        wandb: where Weights & Biases logs go; auto is online when a key is configured, else off.
+        plugin: Python files whose encoders, data sets and methods are registered first.
+    """
+
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    target: str | None = None
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    zoo: str | None = None
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
+    method: str = "hat"
+    num_sources: int | None = None
+    student: str = "cnn_nano"
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    hat: HaTConfig = field(default_factory=HaTConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    seed: int = 0
+    out: str = "runs"
+    wandb: Literal["auto", "online", "offline", "off"] = "auto"
+    plugin: list[str] = field(default_factory=list)

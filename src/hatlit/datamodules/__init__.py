@@ -1,0 +1,1 @@
+"""Domains, few-label splits, views and batches."""

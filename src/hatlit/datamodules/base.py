@@ -1,0 +1,145 @@
+"""Domains, and what every modality must offer for them: views and augmentation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hatlit.encoders.base import InputSpec
+from hatlit.errors import unknown_name
+from hatlit.registry import Registry
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The data of one user, device, room or site.
+
+    Attributes:
+        name: what the user calls it.
+        samples: (N, channels, *shape) as recorded, any number type; in time order inside a group.
+        labels: (N,) int64 class numbers into ``class_names``; ``UNLABELLED`` where the class is not known.
+        groups: (N,) int64 number of the recording a sample was cut from; no split may tear a group apart.
+        recorded: how ``samples`` are laid out.
+        class_names: names of the classes of the whole data set.
+    """
+
+    name: str
+    samples: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    recorded: InputSpec
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything in the domain; it changes when anything in it does."""
+        digest = hashlib.sha256(self.name.encode())
+        digest.update(self.recorded.model_dump_json().encode())
+        digest.update("\0".join(self.class_names).encode())
+        for array in (self.samples, self.labels, self.groups):
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def tensor(self, rows: np.ndarray | None = None) -> Tensor:
+        """Returns the samples, or some rows of them, as float32 (rows, channels, *shape)."""
+        chosen = self.samples if rows is None else self.samples[rows]
+        return torch.from_numpy(np.ascontiguousarray(chosen, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class DomainSet:
+    """The domains of one data set.
+
+    Attributes:
+        name: name of the data set in the registry.
+        modality: what the samples are.
+        domains: one entry a domain, in the order of the data set.
+        class_names: names of the classes.
+        is_demo: True where the samples are synthetic; everything shown to the user then says so.
+    """
+
+    name: str
+    modality: str
+    domains: tuple[Domain, ...]
+    class_names: tuple[str, ...]
+    is_demo: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the domains."""
+        return [domain.name for domain in self.domains]
+
+    def domain(self, name: str) -> Domain:
+        """Looks a domain up by name.
+
+        Raises:
+            InputError: the data set has no such domain; the message names the nearest.
+        """
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise unknown_name(f"domain of data set '{self.name}'", name, self.names)
+
+
+class DatasetReader(Protocol):
+    """An entry of the data set registry.
+
+    The docstring's first line says what the data set is; lines that begin with ``Licence:`` and ``Citation:`` follow.
+    """
+
+    def __call__(self, root: Path | None, modality: str) -> DomainSet:
+        """Reads the data set.
+
+        Args:
+            root: the file or folder the user named with ``--data.root``, None where none was named.
+            modality: what the user wants to work on.
+
+        Raises:
+            InputError: nothing readable lies there.
+        """
+        ...
+
+
+DATASETS: Registry[DatasetReader] = Registry("data set", home="hatlit.datamodules.datasets", group="hatlit.datasets")
+
+
+def register_dataset(name: str, modality: str | None = None) -> Callable[[DatasetReader], DatasetReader]:
+    """Returns a decorator that names a reader; ``modality`` None means that it serves every modality."""
+    return DATASETS.register(name, modality)
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What a modality adds to the machinery that all of them share.
+
+    Attributes:
+        view: maps recorded samples (B, channels, *shape), their spec and the wanted spec to the view.
+        augment: maps views (B, channels, *shape) and a random generator to randomly changed copies.
+    """
+
+    view: Callable[[Tensor, InputSpec, InputSpec], Tensor]
+    augment: Callable[[Tensor, torch.Generator], Tensor]
+
+
+MODALITIES: Registry[Modality] = Registry("modality", home="hatlit.datamodules", group="hatlit.modalities")
+
+
+def build_view(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> Tensor:
+    """Shows recorded samples (B, channels, *shape) the way a model wants to see them.
+
+    Raises:
+        InputError: the recording lacks a channel that the model needs, or is of another modality.
+    """
+    return MODALITIES.get(wanted.modality).view(samples, recorded, wanted)

@@ -1,0 +1,24 @@
+"""What the user did wrong, said in one sentence; everything else is a fault of ours and keeps its traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input. The message is one sentence: what was wrong, where, and what to do. The command line exits with 2."""
+
+
+def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """Returns the known names closest to a mistyped one, best first."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    return [by_lower[match] for match in difflib.get_close_matches(name.lower(), list(by_lower), limit, cutoff=0.5)]
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> InputError:
+    """Builds the error for a name that nobody registered, with the nearest names, or all of them when none is near."""
+    names = sorted(known)
+    close = nearest(name, names)
+    answer = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}."
+    return InputError(f"Unknown {kind} '{name}': {answer}{' ' + hint if hint else ''}")

@@ -1,0 +1,1 @@
+"""Frozen sources and the mixer that weighs them sample by sample."""

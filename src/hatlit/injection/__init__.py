@@ -1,0 +1,1 @@
+"""How the fused knowledge reaches the student."""

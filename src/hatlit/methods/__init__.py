@@ -1,0 +1,1 @@
+"""Ways to turn sources and target data into a student: one file each."""

@@ -1,0 +1,1 @@
+"""Untrained architectures of known size."""

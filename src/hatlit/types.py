@@ -1,0 +1,28 @@
+"""Words shared by every layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: The label of a sample whose class is not known.
+UNLABELLED = -1
+
+
+class Batch(NamedTuple):
+    """Rows of one target domain, seen twice.
+
+    Attributes:
+        index: (B,) row numbers within the training rows of the target; they address the knowledge dictionary and the
+            cached source outputs.
+        source: (B, channels, time) the samples as recorded; each source builds its own view of them.
+        target: (B, channels, time) the samples as the student sees them, augmented while training.
+        label: (B,) class numbers, ``UNLABELLED`` where the class is not known.
+    """
+
+    index: Tensor
+    source: Tensor
+    target: Tensor
+    label: Tensor

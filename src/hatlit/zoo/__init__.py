@@ -1,0 +1,1 @@
+"""Sources at rest: cards, weights, the folder that holds them."""
