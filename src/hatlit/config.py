@@ -6,7 +6,7 @@ Nothing here imports torch, so that ``--help`` answers at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from hatlit.errors import InputError
 
@@ -78,7 +78,7 @@ class SelectionConfig:
     """
 
     statistics: str = "random_kernels"
-    similarity: str = "euclidean"
+    similarity: str = "rbf_mmd"
     keep: float = 0.3
     fine: str = "centroid_accuracy"
 
@@ -153,9 +153,9 @@ class InjectionConfig:
     """How the dictionary teaches the student.
 
     Args:
-        loss: convex is (1 - alpha) labels + alpha dictionary; additive is labels + alpha x weight x dictionary.
+        loss: convex is (1 - alpha) labels + alpha dictionary; additive is labels + alpha dictionary.
         schedule: how the mixer's accuracy becomes the injection weight alpha.
-        weight: weight of the dictionary in the additive loss.
+        weight: factor of the dictionary's part.
         temperature: softens both sides of the distillation loss.
         sharpen: exponent on the fused predictions as the dictionary takes them; 1 leaves them alone.
         hint_weight: weight of the feature hint: a linear map of the student's features predicts the sources' features.
@@ -216,6 +216,7 @@ class TrainerConfig:
         accelerator: cpu, gpu, or auto.
         devices: processes that train together (Lightning DDP above one).
         precision: number format, as Lightning names it.
+        checkpoint_seconds: shortest time between two checkpoints; 0 writes one after each epoch.
     """
 
     max_epochs: int = 60
@@ -224,6 +225,7 @@ class TrainerConfig:
     accelerator: str = "auto"
     devices: int = 1
     precision: str = "32-true"
+    checkpoint_seconds: float = 10.0
 
 
 @dataclass
@@ -246,6 +248,7 @@ class TrainConfig:
         trainer: epochs, batches and hardware.
         seed: of labels, weights and batches.
         out: folder under which each run gets a folder of its own.
+        jobs: processes that train sources side by side; 0 means one a core.
         wandb: where Weights & Biases logs go; auto is online when a key is configured, else off.
         plugin: Python files whose encoders, data sets and methods are registered first.
     """
@@ -265,5 +268,57 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     seed: int = 0
     out: str = "runs"
+    jobs: int = 0
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
+    plugin: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ZooBuildConfig:
+    """Trains one source a domain; those that are there already are left alone.
+
+    Args:
+        out: folder of the zoo.
+        modality: what the samples are.
+        data: which domains become sources.
+        leave_out: domains that get no source.
+        sources: how they are trained.
+        jobs: processes that train side by side; 0 means one a core.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    out: str
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    leave_out: list[str] = field(default_factory=list)
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
+    jobs: int = 0
+    plugin: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ZooAddConfig:
+    """Adds a trained model to a zoo: its weights, and the domain they were trained on.
+
+    Args:
+        weights: safetensors file of a classifier (`encoder.*`, `head.weight`, `head.bias`).
+        encoder: architecture in the registry.
+        domain: domain of the data set that it was trained on; statistics, centroids and accuracy come from there.
+        id: name of the new source; without it, that of the domain.
+        class_names: names of the head's outputs, in order; without it, the classes that the domain's training samples have.
+        input_spec: JSON file with the view that the model expects; without it, the domain as recorded, normalised over its
+            training samples.
+        modality: what the samples are.
+        data: where the domain is.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    weights: str
+    encoder: str
+    domain: str
+    id: str | None = None
+    class_names: list[str] = field(default_factory=list)
+    input_spec: str | None = None
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
     plugin: list[str] = field(default_factory=list)

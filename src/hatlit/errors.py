@@ -18,7 +18,7 @@ def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> InputError:
     """Builds the error for a name that nobody registered, with the nearest names, or all of them when none is near."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = nearest(name, names)
     answer = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}."
     return InputError(f"Unknown {kind} '{name}': {answer}{' ' + hint if hint else ''}")

@@ -12,8 +12,9 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -57,7 +58,7 @@ class Registry(Generic[T]):
         self._home = home
         self._group = group
         self._entries: dict[tuple[str | None, str], Entry[T]] = {}
-        self._discovered = False
+        self._state = "unread"
 
     def register(self, name: str | None = None, modality: str | None = None) -> Callable[[T], T]:
         """Returns a decorator that enters a function or class under its own name, or the one given.
@@ -74,6 +75,8 @@ class Registry(Generic[T]):
 
     def add(self, name: str, value: T, modality: str | None = None) -> None:
         """Enters one object under a name; see ``register``."""
+        if _plugin is not None:
+            self._discover()  # what is built in comes first, so that a clash is the plugin's to mend
         taken = self._entries.get((modality, name))
         if taken is not None and taken.value is not value:
             where = f" of modality '{modality}'" if modality else ""
@@ -93,7 +96,9 @@ class Registry(Generic[T]):
         for key in ((modality, name), (None, name)):
             if key in self._entries:
                 return self._entries[key].value
-        elsewhere = sorted({entry.modality for entry in self._entries.values() if entry.name == name and entry.modality})
+        elsewhere = sorted(
+            {entry.modality for entry in self._entries.values() if entry.name == name and entry.modality}
+        )
         hint = f"('{name}' belongs to modality {', '.join(elsewhere)}.)" if elsewhere else ""
         kind = f"{modality} {self.kind}" if modality and self._modal() else self.kind
         raise unknown_name(kind, name, self.names(modality), hint)
@@ -114,14 +119,19 @@ class Registry(Generic[T]):
         return any(entry.modality for entry in self._entries.values())
 
     def _discover(self) -> None:
-        if self._discovered:
+        if self._state != "unread":
             return
-        self._discovered = True
-        home = importlib.import_module(self._home)
-        for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
-            importlib.import_module(f"{self._home}.{module.name}")
-        for point in entry_points(group=self._group) if self._group else ():
-            point.load()
+        self._state = "reading"  # what registers itself while we read may look names up
+        try:
+            home = importlib.import_module(self._home)
+            for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
+                importlib.import_module(f"{self._home}.{module.name}")
+            for point in entry_points(group=self._group) if self._group else ():
+                _load_entry_point(point)
+        except BaseException:
+            self._state = "unread"
+            raise
+        self._state = "read"
 
 
 def load_plugin(path: str | Path) -> None:
@@ -142,12 +152,39 @@ def load_plugin(path: str | Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _loading(name):
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         if isinstance(error, InputError):
             raise
         raise InputError(f"The plugin '{path}' could not be imported: {type(error).__name__}: {error}") from error
+
+
+def _load_entry_point(point: EntryPoint) -> None:
+    try:
+        point.load()
+    except Exception as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"The entry point '{point.name}' ({point.value}) of group '{point.group}' could not be imported: "
+            f"{type(error).__name__}: {error}; mend or uninstall its package."
+        ) from error
+
+
+#: Name of the plugin that is being imported, if any.
+_plugin: str | None = None
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    global _plugin
+    _plugin = name
+    try:
+        yield
+    finally:
+        _plugin = None
 
 
 def _snake_case(name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 UNLABELLED = -1
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """Rows of one target domain, seen twice.
 
     Attributes:
@@ -26,3 +28,11 @@ class Batch(NamedTuple):
     source: Tensor
     target: Tensor
     label: Tensor
+
+    def to(self, device: Any, non_blocking: bool = False) -> Batch:
+        """Moves every tensor to a device. Lightning finds this method and uses it."""
+        index, source, target, label = (
+            tensor.to(device, non_blocking=non_blocking)
+            for tensor in (self.index, self.source, self.target, self.label)
+        )
+        return Batch(index, source, target, label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -105,8 +105,7 @@ def register_encoder(modality: str, name: str | None = None, sizes: tuple[str, .
         if not sizes:
             return ENCODERS.register(name, modality)(builder)  # type: ignore[return-value]
         for size in sizes:
-            sized = partial(builder, size=size)
-            sized.__doc__ = builder.__doc__
+            sized = update_wrapper(partial(builder, size=size), builder)
             ENCODERS.add(f"{name or builder.__name__}_{size}", sized, modality)
         return builder
 

@@ -1,9 +1,9 @@
 """Encoders for windows of inertial (IMU) time series: four families, each in four sizes.
 
-All of them are blocks in a row that end in a mean over time, so any length from eight samples on will do, and the last
-child with parameters is the last block, which can be fine-tuned alone. Nothing looks across the rows of a batch (group and
-layer norm, no batch norm, no dropout): a sample's features are the same alone, in any batch and on any number of processes.
-Features are signed: no family ends in a rectifier.
+All of them are blocks in a row that end in the mean and the maximum over time. So any length from eight samples on
+will do, and the last child with parameters is the last block, which can be fine-tuned alone. Nothing looks across the
+rows of a batch (group and layer norm, no batch norm, no dropout): the features of a sample are the same alone, in any
+batch and on any number of processes. Features are signed: no family ends in a rectifier.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class IMUEncoder(nn.Sequential):
 
     Args:
         input_spec: the view it expects.
-        feature_dim: what the last block answers with.
+        feature_dim: width of a feature vector, what the blocks together answer with.
         blocks: in order; the last one with parameters is what adaptation calls the last block.
 
     Raises:
@@ -48,9 +48,8 @@ class IMUEncoder(nn.Sequential):
 @register_encoder("imu", sizes=SIZES)
 def cnn(input_spec: InputSpec, size: str) -> nn.Module:
     """Three convolutions, each halving the time axis: the cheapest, and the usual student."""
-    widths = {"nano": (16, 24, 32), "tiny": (24, 48, 64), "small": (48, 96, 160), "base": (96, 224, 448)}[size]
-    blocks = [_Convolution(*pair, kernel) for pair, kernel in zip(_steps(input_spec, widths), (7, 5, 5), strict=True)]
-    return IMUEncoder(input_spec, widths[-1], *blocks, _MeanOverTime(dim=2))
+    widths = {"nano": (16, 24, 32), "tiny": (24, 48, 64), "small": (48, 96, 160), "base": (96, 224, 384)}[size]
+    return IMUEncoder(input_spec, 2 * widths[-1], *_convolutions(input_spec, widths), _MeanAndMax(dim=2))
 
 
 @register_encoder("imu", sizes=SIZES)
@@ -58,12 +57,13 @@ def tcn(input_spec: InputSpec, size: str) -> nn.Module:
     """Temporal convolutional network: residual convolutions whose dilation doubles block by block.
 
     After Bai, Kolter and Koltun, "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence
-    Modeling", arXiv 1803.01271; centred instead of causal, because a window is known as a whole.
+    Modeling", arXiv 1803.01271; centred instead of causal, because a window is known as a whole, and with a single
+    convolution a block.
     """
-    width, depth = {"nano": (16, 4), "tiny": (28, 4), "small": (64, 4), "base": (144, 5)}[size]
+    width, depth = {"nano": (16, 4), "tiny": (32, 4), "small": (64, 5), "base": (144, 6)}[size]
     stem = _Convolution(input_spec.num_channels, width, kernel=7)
     blocks = [_DilatedResidual(width, dilation=2**level) for level in range(depth)]
-    return IMUEncoder(input_spec, width, stem, *blocks, _MeanOverTime(dim=2))
+    return IMUEncoder(input_spec, 2 * width, stem, *blocks, _MeanAndMax(dim=2))
 
 
 @register_encoder("imu", sizes=SIZES)
@@ -73,9 +73,9 @@ def cnn_gru(input_spec: InputSpec, size: str) -> nn.Module:
     After Ordóñez and Roggen, "Deep Convolutional and LSTM Recurrent Neural Networks for Multimodal Wearable Activity
     Recognition", Sensors 16(1), 2016.
     """
-    widths = {"nano": (16, 16, 24), "tiny": (24, 32, 48), "small": (48, 96, 128), "base": (96, 192, 320)}[size]
-    blocks = [_Convolution(*pair, kernel) for pair, kernel in zip(_steps(input_spec, widths), (7, 5, 5), strict=True)]
-    return IMUEncoder(input_spec, widths[-1], *blocks, _Recurrence(widths[-1]), _MeanOverTime(dim=1))
+    widths = {"nano": (16, 24, 32), "tiny": (24, 40, 56), "small": (48, 96, 128), "base": (96, 192, 320)}[size]
+    blocks = [*_convolutions(input_spec, widths), _Recurrence(widths[-1])]
+    return IMUEncoder(input_spec, 2 * widths[-1], *blocks, _MeanAndMax(dim=1))
 
 
 @register_encoder("imu", sizes=SIZES)
@@ -83,13 +83,13 @@ def transformer(input_spec: InputSpec, size: str) -> nn.Module:
     """Self-attention between overlapping patches of the series, pre-norm.
 
     After Dosovitskiy et al., "An Image is Worth 16x16 Words", arXiv 2010.11929, in one dimension, with sinusoidal
-    positions and a mean over the patches.
+    positions and no class token.
     """
     width, depth = {"nano": (32, 1), "tiny": (40, 2), "small": (80, 4), "base": (160, 5)}[size]
-    attention = [_Attention(width, heads=4) for _ in range(depth)]
-    # The closing norm belongs to the last block, so that fine-tuning the last block moves more than a norm.
-    last = nn.Sequential(attention.pop(), nn.LayerNorm(width))
-    return IMUEncoder(input_spec, width, _Patches(input_spec, width), *attention, last, _MeanOverTime(dim=1))
+    layers = [_Attention(width, heads=4) for _ in range(depth)]
+    # The closing norm joins the last layer, so that fine-tuning the last block moves more than a norm.
+    last = nn.Sequential(layers.pop(), nn.LayerNorm(width))
+    return IMUEncoder(input_spec, 2 * width, _Patches(input_spec, width), *layers, last, _MeanAndMax(dim=1))
 
 
 class _Convolution(nn.Sequential):
@@ -102,20 +102,18 @@ class _Convolution(nn.Sequential):
 
 
 class _DilatedResidual(nn.Module):
-    """Two dilated convolutions beside a shortcut; (B, width, time) in and out."""
+    """A dilated convolution beside a shortcut; (B, width, time) in and out."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
+            nn.Conv1d(width, width, kernel_size=5, padding=2 * dilation, dilation=dilation),
             nn.GroupNorm(4, width),
             nn.GELU(),
-            nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
-            nn.GroupNorm(4, width),
         )
 
     def forward(self, series: Tensor) -> Tensor:
-        return F.gelu(series + self.residual(series))
+        return series + self.residual(series)
 
 
 class _Recurrence(nn.Module):
@@ -165,20 +163,21 @@ class _Attention(nn.Module):
         return patches + self.feed_forward(patches)
 
 
-class _MeanOverTime(nn.Module):
-    """Averages the axis ``dim`` away."""
+class _MeanAndMax(nn.Module):
+    """Sums up the time axis ``dim`` of three: the mean and the maximum of each channel, (B, 2 * width)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, series: Tensor) -> Tensor:
-        return series.mean(self.dim)
+        return torch.cat([series.mean(self.dim), series.amax(self.dim)], dim=1)
 
 
-def _steps(input_spec: InputSpec, widths: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Pairs the channels that enter each convolution with those that leave it."""
-    return list(pairwise((input_spec.num_channels, *widths)))
+def _convolutions(input_spec: InputSpec, widths: tuple[int, int, int]) -> list[nn.Module]:
+    """Three convolutions in a row; what leaves one enters the next."""
+    steps = pairwise((input_spec.num_channels, *widths))
+    return [_Convolution(*step, kernel) for step, kernel in zip(steps, (7, 5, 5), strict=True)]
 
 
 def _sinusoids(positions: int, width: int) -> Tensor:

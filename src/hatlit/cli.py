@@ -1,0 +1,186 @@
+"""The command line: parse first, import what is heavy after.
+
+Every command is one function that parses its options and then imports what it needs, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from hatlit.config import TrainConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.errors import InputError, unknown_name
+from hatlit.options import parse
+
+USAGE = """usage: hatlit COMMAND [options]      (train, zoo build and zoo add have --help)
+
+  train            expand a zoo to a new target domain: select sources, mix them, distil a student
+  data             list the data sets
+  encoders         list the encoders
+  methods          list the methods
+  zoo build        train one source a domain
+  zoo list DIR     list the sources of a zoo
+  zoo show DIR ID  show one source's card
+  zoo add DIR      add a trained model to a zoo
+  zoo verify DIR   check every source against its card
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code: 0 done, 2 bad input (one sentence on standard error), 130 stopped by the user.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except InputError as error:
+        print(f"hatlit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("hatlit: stopped; the same command goes on where this one was.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"hatlit {version('hatlit')}")
+        return 0
+    length = 2 if words[0] == "zoo" else 1
+    name = " ".join(words[:length])
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    try:
+        return COMMANDS[name](words[length:])
+    except SystemExit as stop:  # the parser has shown its help
+        return int(stop.code or 0)
+
+
+def _train(words: list[str]) -> int:
+    config = parse(TrainConfig, "train", "Expands a zoo of trained sources to one new target domain.", words)
+    _use_one_thread_a_process(config.trainer.devices)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.train import is_first_process, train
+
+    _load(config.plugin)
+    train(config, Display(silent=not is_first_process()))
+    return 0
+
+
+def _zoo_build(words: list[str]) -> int:
+    config = parse(ZooBuildConfig, "zoo build", "Trains one source a domain and keeps them in a zoo.", words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import build
+
+    _load(config.plugin)
+    build(config, Display())
+    return 0
+
+
+def _zoo_add(words: list[str]) -> int:
+    folder, rest = _folder(words, "zoo add")
+    config = parse(ZooAddConfig, "zoo add DIR", "Adds a trained model to the zoo in DIR.", rest)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import add
+
+    _load(config.plugin)
+    add(folder, config, Display())
+    return 0
+
+
+def _zoo_list(words: list[str]) -> int:
+    folder, _ = _folder(words, "zoo list", 1)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import list_sources
+
+    list_sources(folder, Display())
+    return 0
+
+
+def _zoo_show(words: list[str]) -> int:
+    folder, rest = _folder(words, "zoo show", 2)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import show
+
+    show(folder, rest[0], Display())
+    return 0
+
+
+def _zoo_verify(words: list[str]) -> int:
+    folder, _ = _folder(words, "zoo verify", 1)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import verify
+
+    return 0 if verify(folder, Display()) else 2
+
+
+def _data(words: list[str]) -> int:
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.listings import list_data
+
+    list_data(Display())
+    return 0
+
+
+def _encoders(words: list[str]) -> int:
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.listings import list_encoders
+
+    list_encoders(Display())
+    return 0
+
+
+def _methods(words: list[str]) -> int:
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.listings import list_methods
+
+    list_methods(Display())
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "data": _data,
+    "encoders": _encoders,
+    "methods": _methods,
+    "zoo build": _zoo_build,
+    "zoo list": _zoo_list,
+    "zoo show": _zoo_show,
+    "zoo add": _zoo_add,
+    "zoo verify": _zoo_verify,
+}
+
+
+def _folder(words: list[str], command: str, exactly: int = 0) -> tuple[str, list[str]]:
+    """Takes the folder of a zoo off the front of a command line."""
+    what = "DIR ID" if exactly == 2 else "DIR"
+    if words and words[0] in ("-h", "--help") and exactly:
+        print(f"usage: hatlit {command} {what}")
+        raise SystemExit(0)
+    if words and words[0] in ("-h", "--help"):
+        return "", words
+    if not words or words[0].startswith("-") or (exactly and len(words) != exactly):
+        raise InputError(f"'hatlit {command}' wants {what}, not: {' '.join(words) or 'nothing'}.")
+    return words[0], words[1:]
+
+
+def _load(plugins: Sequence[str]) -> None:
+    from hatlit.registry import load_plugin
+
+    for path in plugins:
+        load_plugin(path)
+
+
+def _use_one_thread_a_process(processes: int) -> None:
+    # Two processes that each start a thread a core slow one another down many times over.
+    if processes > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,0 +1,98 @@
+"""What a run shows: progress bars and colour on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+class Display:
+    """Speaks to the user.
+
+    Args:
+        console: where to; by default standard output.
+        silent: says nothing at all, as every process but the first of several does.
+    """
+
+    def __init__(self, console: Console | None = None, silent: bool = False) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True, quiet=silent)
+
+    def say(self, line: str) -> None:
+        """Shows one line."""
+        self._console.print(line, markup=False)
+
+    def track(self, items: Any, doing: str) -> Iterator[Any]:
+        """Goes through a sized collection and shows how far it got."""
+        with self.progress(doing, len(items)) as advance:
+            for item in items:
+                yield item
+                advance()
+
+    @contextmanager
+    def progress(self, doing: str, total: int) -> Iterator[Any]:
+        """Shows progress towards ``total`` steps; yields the function that counts one. Elsewhere than on a terminal,
+        one line at the start and one at the end."""
+        began = time.perf_counter()
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Progress(*columns, console=self._console, refresh_per_second=4) as bar:
+                task = bar.add_task(doing, total=total)
+                yield lambda: bar.advance(task)
+        else:
+            self.say(f"{doing}: {total} ...")
+            yield lambda: None
+        self.say(f"{doing}: {total} done in {time.perf_counter() - began:.1f} s")
+
+    def json(self, content: Mapping[str, Any]) -> None:
+        """Shows plain values as JSON."""
+        self._console.print_json(data=content)
+
+    def table(self, title: str, rows: Iterable[Mapping[str, str]]) -> None:
+        """Shows rows of texts under the names of their columns."""
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for number, row in enumerate(rows):
+            if number == 0:
+                for column, cell in row.items():
+                    table.add_column(column, justify="right" if _is_number(cell) else "left")
+            table.add_row(*row.values())
+        self._console.print(table)
+
+
+class Stopwatch:
+    """Adds up the seconds of each stage of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Times what happens inside the ``with`` block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+    def rounded(self) -> dict[str, float]:
+        """Seconds by stage and in total, to the hundredth."""
+        stages = {stage: round(value, 2) for stage, value in self.seconds.items()}
+        return {**stages, "total": round(sum(self.seconds.values()), 2)}
+
+
+def human_bytes(number: float) -> str:
+    """A number of bytes the way people read it: 1234567 becomes 1.2 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit()

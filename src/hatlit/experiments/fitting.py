@@ -1,0 +1,97 @@
+"""Running one method on one target: the Trainer, its checkpoints, and going on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
+
+from hatlit.config import TrainerConfig
+from hatlit.datamodules.target import TargetDataModule
+from hatlit.errors import InputError
+from hatlit.methods.base import TransferMethod
+from hatlit.zoo.train_source import quiet_lightning
+
+
+class LastCheckpoint(Checkpoint):
+    """Keeps the newest state of a run: after an epoch, if the last time was long enough ago, and after the last epoch.
+
+    Args:
+        path: where to; replaced whole, so an interruption leaves the state before.
+        seconds: shortest time between two; 0 means after each epoch.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path, self._seconds = path, seconds
+        self._saved_at = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves where it is due. Every process takes part, because saving may gather from all of them."""
+        is_last = trainer.current_epoch + 1 == trainer.max_epochs
+        due = trainer.strategy.broadcast(is_last or time.monotonic() - self._saved_at >= self._seconds)
+        if not due:
+            return
+        temporary = self._path.with_suffix(".partial")
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            temporary.replace(self._path)
+        self._saved_at = time.monotonic()
+
+
+class EpochCounter(Callback):
+    """Calls a function after each epoch, for a progress bar."""
+
+    def __init__(self, advance: Callable[[], None]) -> None:
+        self._advance = advance
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Counts one."""
+        self._advance()
+
+
+def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Sequence[Callback]) -> L.Trainer:
+    """The Trainer of a run.
+
+    Raises:
+        InputError: the hardware that the options ask for is not there.
+    """
+    # Everything that is not a parameter is equal in all processes by construction, so DDP need not send it each step.
+    strategy: Any = DDPStrategy(broadcast_buffers=False) if config.devices > 1 else "auto"
+    try:
+        return L.Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            strategy=strategy,
+            precision=config.precision,  # type: ignore[arg-type]
+            max_epochs=config.max_epochs,
+            logger=list(loggers),
+            callbacks=list(callbacks),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1_000_000,
+        )
+    except (ValueError, RuntimeError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
+        raise InputError(
+            f"The Trainer cannot be set up as --trainer asks: {str(error).strip().splitlines()[0]}"
+        ) from error
+
+
+def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed: int, checkpoint: Path | None) -> None:
+    """Trains a method, from the beginning or from a checkpoint. The global random numbers start from ``seed``.
+
+    Raises:
+        InputError: the checkpoint belongs to other sources.
+    """
+    torch.manual_seed(seed)
+    with quiet_lightning():
+        trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)

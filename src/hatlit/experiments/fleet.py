@@ -1,0 +1,180 @@
+"""Turning the domains of a data set into a zoo of sources."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hatlit.config import DataConfig, LabelsConfig, SourcesConfig
+from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
+from hatlit.datamodules.split import labelled_rows, split_domain
+from hatlit.encoders.base import ENCODERS
+from hatlit.errors import InputError
+from hatlit.files import cache_folder
+from hatlit.registry import load_plugin
+from hatlit.selection.statistics import common_view, profile
+from hatlit.zoo.card import Card, Statistic, StatisticsSpec, ZooInfo, is_safe_id
+from hatlit.zoo.store import Zoo
+from hatlit.zoo.train_source import TrainedSource, default_encoders, train_source
+
+#: Every card carries these, so that one zoo serves every choice of ``selection.statistics``.
+STATISTICS_OF_A_ZOO = ("handcrafted", "random_kernels")
+
+#: Goes through items and shows how far it got.
+Progress = Callable[[Any], Iterable[Any]]
+
+#: A source to train: the domain, the name of the architecture, how, and the seed.
+Order = tuple[Domain, str, SourcesConfig, int]
+
+
+def read_domains(modality: str, config: DataConfig) -> DomainSet:
+    """Reads the domains that the options name.
+
+    Raises:
+        InputError: the modality or the data set is unknown, or nothing readable lies at the root.
+    """
+    MODALITIES.get(modality)
+    return DATASETS.get(config.name, modality)(Path(config.root) if config.root else None, modality)
+
+
+def source_id(domain: Domain) -> str:
+    """The id that the source of a domain gets: the domain's name, made safe for a folder."""
+    if is_safe_id(domain.name):
+        return domain.name
+    digest = hashlib.sha256(domain.name.encode()).hexdigest()[:6]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{domain.name[:64]}-{digest}").lstrip("-_")
+
+
+def zoo_info(data: DomainSet) -> ZooInfo:
+    """What all sources trained on a data set have in common."""
+    spec = StatisticsSpec(names=STATISTICS_OF_A_ZOO, view=common_view(data.domains), seed=0)
+    return ZooInfo(modality=data.modality, statistics=spec)
+
+
+def publish(zoo: Zoo, name: str, dataset: str, domain: Domain, trained: TrainedSource) -> Card:
+    """Adds a trained source to a zoo, with the statistics of its domain.
+
+    Args:
+        zoo: where to.
+        name: id of the new source.
+        dataset: name of the data set that the domain belongs to.
+        domain: whose data the source was trained on.
+        trained: the source.
+
+    Raises:
+        InputError: the id is taken by another source, or the zoo is of another kind.
+    """
+    return zoo.add(name, domain=domain.name, dataset=dataset, statistics=statistics_of(zoo, domain), **vars(trained))
+
+
+def statistics_of(zoo: Zoo, domain: Domain) -> dict[str, Statistic]:
+    """What a domain publishes in a zoo, of its training rows."""
+    spec = zoo.info.statistics
+    rows = split_domain(domain, LabelsConfig(), seed=0).train
+    windows = build_view(domain.tensor(rows), domain.recorded, spec.view)
+    profiles = {name: profile(name, windows, spec.view, spec.seed) for name in spec.names}
+    return {name: Statistic.of(one.mean, one.spread) for name, one in profiles.items()}
+
+
+def build_zoo(
+    data: DomainSet,
+    domains: Sequence[Domain],
+    url: str | Path,
+    config: SourcesConfig,
+    jobs: int,
+    plugins: Sequence[str],
+    progress: Progress,
+) -> Zoo:
+    """Trains a source for each domain that has none in the zoo yet, architectures in turn.
+
+    Each source enters the zoo as soon as it is trained, so an interrupted build goes on where it stopped.
+
+    Args:
+        data: all domains; a domain's place among them decides its architecture.
+        domains: those that become sources.
+        url: where the zoo is or will be.
+        config: how sources are trained.
+        jobs: processes that train side by side; 0 means one a core.
+        plugins: Python files that those processes must load as well.
+        progress: goes through what is trained and shows how far it got.
+
+    Raises:
+        InputError: another zoo lies there, an architecture is unknown, or a domain cannot become a source.
+    """
+    encoders = config.encoders or default_encoders(data.modality)
+    for name in encoders:
+        ENCODERS.get(name, data.modality)
+    zoo = Zoo.create(url, zoo_info(data))
+    missing = [domain for domain in domains if not zoo.has(source_id(domain))]
+    places = [data.names.index(domain.name) for domain in missing]
+    orders = [(d, encoders[n % len(encoders)], config, config.seed + n) for d, n in zip(missing, places, strict=True)]
+    if missing:
+        for domain, trained in progress(_Trained(orders, jobs, plugins)):
+            publish(zoo, source_id(domain), data.name, domain, trained)
+    return zoo
+
+
+def cached_zoo(
+    data: DomainSet, target: Domain, config: SourcesConfig, jobs: int, plugins: Sequence[str], progress: Progress
+) -> Zoo:
+    """The zoo that serves a target where the user names none: every other domain's source, kept in the cache.
+
+    Raises:
+        InputError: there is no other domain.
+    """
+    known_by = json.dumps(
+        [asdict(config), zoo_info(data).model_dump(mode="json"), [d.fingerprint for d in data.domains]]
+    )
+    digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
+    others = [domain for domain in data.domains if domain.name != target.name]
+    if not others:
+        raise InputError(f"Data set '{data.name}' has no domain besides the target '{target.name}'; name a --zoo.")
+    url = cache_folder() / "zoos" / f"{data.modality}-{data.name}-{digest}"
+    return build_zoo(data, others, url, config, jobs, plugins, progress)
+
+
+class _Trained(Sized, Iterable[tuple[Domain, TrainedSource]]):
+    """Trains sources in processes of one thread each, and hands them out in order as they are ready."""
+
+    def __init__(self, orders: Sequence[Order], jobs: int, plugins: Sequence[str]) -> None:
+        self._orders, self._plugins = orders, tuple(plugins)
+        self._jobs = min(jobs or os.cpu_count() or 1, len(orders))
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def __iter__(self) -> Iterator[tuple[Domain, TrainedSource]]:
+        domains = [order[0] for order in self._orders]
+        if self._jobs == 1:
+            yield from zip(domains, map(_train_one, self._orders), strict=True)
+            return
+        # Spawned, because a forked process inherits locks of threads that do not exist in it.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self._jobs, context, initializer=_prepare, initargs=(self._plugins,)) as pool:
+            yield from zip(domains, pool.map(_train_one, self._orders), strict=True)
+
+
+def _prepare(plugins: Sequence[str]) -> None:
+    for path in plugins:
+        load_plugin(path)
+
+
+def _train_one(order: Order) -> TrainedSource:
+    domain, encoder, config, seed = order
+    split = split_domain(domain, LabelsConfig(), seed=0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return train_source(domain, labelled_rows(domain, split), split.test, encoder, config, seed)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,78 @@
+"""The folder of one run: named by its options, never half-written, marked when done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from hatlit.config import TrainConfig
+from hatlit.errors import InputError
+from hatlit.files import write_atomically
+
+#: Options that do not change the result, and so not the name of the run either.
+WITHOUT_EFFECT = ("out", "wandb", "jobs")
+
+
+class RunFolder:
+    """Where one run keeps what it writes.
+
+    Args:
+        path: the folder; made when the first file is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, config: TrainConfig, target: str, data_fingerprint: str) -> RunFolder:
+        """The folder of a run with these options on this data, below ``config.out``."""
+        options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
+        known_by = json.dumps([options, target, data_fingerprint], sort_keys=True)
+        digest = hashlib.sha256(known_by.encode()).hexdigest()[:8]
+        return cls(Path(config.out) / f"{config.method}-{config.data.name}-{target}-seed{config.seed}-{digest}")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / "done").is_file()
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint of an interrupted run."""
+        path = self.path / "checkpoints" / "last.ckpt"
+        return path if path.is_file() else None
+
+    def start(self, config: TrainConfig) -> None:
+        """Makes the folder and writes down every option.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        try:
+            self.write("config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
+        except OSError as error:
+            raise InputError(
+                f"The run folder '{self.path}' cannot be written ({error}); choose another --out."
+            ) from error
+
+    def finish(self) -> None:
+        """Marks the run as done."""
+        self.write("done", "")
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Writes one file of the folder, whole or not at all."""
+        write_atomically(self.path / name, content)
+
+    def write_json(self, name: str, content: object) -> None:
+        """Writes one JSON file of the folder."""
+        self.write(name, json.dumps(content, indent=2) + "\n")
+
+    def read_json(self, name: str) -> dict[str, object]:
+        """Reads one JSON file of the folder."""
+        content = json.loads((self.path / name).read_text())
+        assert isinstance(content, dict)
+        return content

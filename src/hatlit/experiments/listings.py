@@ -1,0 +1,46 @@
+"""What can be named on the command line: data sets, encoders, methods."""
+
+from __future__ import annotations
+
+import re
+
+from hatlit.datamodules.base import DATASETS
+from hatlit.encoders.base import ENCODERS
+from hatlit.experiments.display import Display
+from hatlit.methods.base import METHODS
+
+
+def list_data(display: Display) -> None:
+    """Shows every data set with its licence and where it comes from."""
+    display.table(
+        "data sets (--data.name)",
+        [
+            {
+                "name": entry.name,
+                "modality": entry.modality or "any",
+                "what it is": entry.summary,
+                "licence": _said(entry.value.__doc__, "Licence"),
+                "citation": _said(entry.value.__doc__, "Citation"),
+            }
+            for entry in DATASETS
+        ],
+    )
+
+
+def list_encoders(display: Display) -> None:
+    """Shows every encoder."""
+    display.table(
+        "encoders (--student, --sources.encoders)",
+        [{"name": one.name, "modality": one.modality or "any", "what it is": one.summary} for one in ENCODERS],
+    )
+
+
+def list_methods(display: Display) -> None:
+    """Shows every method."""
+    display.table("methods (--method)", [{"name": one.name, "what it is": one.summary} for one in METHODS])
+
+
+def _said(docstring: str | None, word: str) -> str:
+    """The paragraph of a docstring that begins with ``word:``, on one line."""
+    found = re.search(rf"{word}:(.*?)(?:\n\s*\n|\n\s*[A-Z]\w+:|\Z)", docstring or "", re.DOTALL)
+    return " ".join(found[1].split()) if found else "-"

@@ -1,0 +1,122 @@
+"""The picture of a run: what it came to, whom it asked, how it learned."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from hatlit.selection.protocol import Selection, Verdict
+
+# Okabe and Ito's colours stay apart for colour-blind eyes and in print.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#999999"
+
+#: Columns of the heat map at most; more test samples are thinned out evenly.
+MAX_SAMPLES = 200
+
+
+def run_figure(
+    result: Mapping[str, Any],
+    epochs: Sequence[Mapping[str, float]],
+    selection: Selection | None,
+    weights: Tensor | None,
+) -> bytes:
+    """Draws one run as a PNG.
+
+    Args:
+        result: what ``result.json`` holds.
+        epochs: the rows of ``metrics.csv``.
+        selection: what was chosen, None where the method asks no sources.
+        weights: (N, N_p) weights of the sources on the test samples, None where the method has no mixer.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    where = f"{result['data']}{' (demo data, simulated)' if result['is_demo'] else ''}, target {result['target']}"
+    figure.suptitle(f"{result['method']} on {where}, {result['labels']} labels", fontsize=13)
+    _draw_quality(axes[0, 0], result)
+    _draw_selection(axes[0, 1], selection.verdicts if selection else [])
+    _draw_learning(axes[1, 0], epochs)
+    _draw_weights(axes[1, 1], result["sources"], weights)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    plt.close(figure)
+    return stream.getvalue()
+
+
+def _draw_quality(axes: Axes, result: Mapping[str, Any]) -> None:
+    scores = {"accuracy": "accuracy", "balanced_accuracy": "balanced\naccuracy", "macro_f1": "macro F1"}
+    bars = {
+        "labels_only": (result["labels_only"], GREY),
+        "mixer": (result["mixer"], GREEN),
+        result["method"]: (result, BLUE),
+    }
+    shown = {name: (values, colour) for name, (values, colour) in bars.items() if values}
+    width = 0.8 / len(shown)
+    for place, (name, (values, colour)) in enumerate(shown.items()):
+        at = np.arange(len(scores)) + (place - (len(shown) - 1) / 2) * width
+        drawn = axes.bar(at, [values[score] for score in scores], width, label=name, color=colour)
+        axes.bar_label(drawn, fmt="%.2f", fontsize=8)
+    axes.set(xticks=range(len(scores)), xticklabels=list(scores.values()), ylim=(0, 1.1), title="On the test part")
+    axes.legend(loc="lower center", ncols=len(shown), fontsize=8)
+
+
+def _draw_selection(axes: Axes, verdicts: Sequence[Verdict]) -> None:
+    compared = [verdict for verdict in verdicts if verdict.coarse_score is not None]
+    if not compared:
+        _draw_nothing(axes, "no sources were asked")
+        return
+    ranked = sorted(compared, key=lambda verdict: -(verdict.coarse_score or 0.0))
+    place = {verdict.id: number for number, verdict in enumerate(ranked, start=1)}
+    groups = {
+        "selected": (BLUE, "o", [v for v in ranked if v.selected]),
+        "dropped by the fine stage": (ORANGE, "s", [v for v in ranked if v.fine_score is not None and not v.selected]),
+        "dropped by the coarse stage": (GREY, "x", [v for v in ranked if v.fine_score is None]),
+    }
+    for label, (colour, marker, members) in groups.items():
+        ranks = [place[v.id] for v in members]
+        axes.scatter(
+            ranks, [v.fine_score or 0.0 for v in members], c=colour, marker=marker, label=f"{label} ({len(members)})"
+        )
+    axes.set(xlabel="rank by likeness of statistics (coarse)", ylabel="fine score", title="Whom it asked")
+    axes.legend(fontsize=8)
+
+
+def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
+    at = [row["epoch"] for row in epochs]
+    curves = {
+        "mixer/accuracy": ("mixer's accuracy on the labelled", GREEN, "-"),
+        "alpha": ("injection weight alpha", ORANGE, "--"),
+    }
+    for name, (label, colour, style) in curves.items():
+        if epochs and name in epochs[0]:
+            axes.plot(at, [row[name] for row in epochs], style, color=colour, label=label)
+    axes.set(xlabel="epoch", ylim=(0, 1.05), title="How it learned")
+    losses = axes.twinx()
+    losses.plot(at, [row["loss/student"] for row in epochs], color=BLUE, label="student's loss (right axis)")
+    losses.set_ylim(bottom=0)
+    lines = [*axes.get_lines(), *losses.get_lines()]
+    axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=8, loc="center right")
+
+
+def _draw_weights(axes: Axes, sources: Sequence[str], weights: Tensor | None) -> None:
+    if weights is None:
+        _draw_nothing(axes, "this method has no mixer")
+        return
+    thinned = weights[np.linspace(0, len(weights) - 1, min(MAX_SAMPLES, len(weights))).astype(int)]
+    picture = axes.imshow(thinned.T.numpy(), aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")
+    axes.set(xlabel="test sample", yticks=range(len(sources)), title="How much each source counts, sample by sample")
+    axes.set_yticklabels(list(sources), fontsize=8)
+    axes.figure.colorbar(picture, ax=axes, label="attention weight")
+
+
+def _draw_nothing(axes: Axes, why: str) -> None:
+    axes.axis("off")
+    axes.text(0.5, 0.5, why, ha="center", va="center", color=GREY)

@@ -1,0 +1,127 @@
+"""report.html: the run on one page, with nothing to load from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from hatlit.experiments.display import human_bytes
+from hatlit.experiments.folder import RunFolder
+from hatlit.experiments.report.figures import run_figure
+from hatlit.selection.protocol import Selection
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; }
+th { text-align: left; } td.number { text-align: right; font-variant-numeric: tabular-nums; } img { max-width: 100%; }
+.demo { background: #fff3cd; padding: .5rem 1rem; } code { background: #f3f3f3; padding: .1rem .3rem; }
+"""
+
+
+def write_report(
+    folder: RunFolder, result: Mapping[str, Any], selection: Selection | None, weights: Tensor | None
+) -> None:
+    """Writes ``report.png`` and ``report.html`` into the folder of a run.
+
+    Args:
+        folder: of the run, with its ``metrics.csv``.
+        result: what ``result.json`` holds.
+        selection: what was chosen, None where the method asks no sources.
+        weights: (N, N_p) weights of the sources on the test samples, None where the method has no mixer.
+    """
+    picture = run_figure(result, _epochs(folder), selection, weights)
+    folder.write("report.png", picture)
+    folder.write("report.html", _page(result, selection, picture))
+
+
+def _page(result: Mapping[str, Any], selection: Selection | None, picture: bytes) -> str:
+    title = f"{result['method']} on {result['data']}, target {result['target']}"
+    demo = "<p class='demo'>Demo data: simulated, not recorded. These numbers say nothing about real people.</p>"
+    image = base64.b64encode(picture).decode()
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style></head><body>
+<h1>{html.escape(title)}</h1>
+{demo if result["is_demo"] else ""}
+<p>{html.escape(_summary(result))}</p>
+{_table(_quality_rows(result))}
+<img alt="Quality, selection, learning curves and attention" src="data:image/png;base64,{image}">
+<h2>Selection</h2>
+{_table(_selection_rows(selection)) if selection else "<p>This method asks no sources.</p>"}
+<h2>Traffic</h2>
+{_table(_traffic_rows(result["bytes"])) if result["bytes"] else "<p>Nothing was sent.</p>"}
+<h2>Seconds</h2>
+{_table([{"stage": stage, "seconds": f"{value:.2f}"} for stage, value in result["seconds"].items()])}
+<p>Versions: {html.escape(", ".join(f"{name} {value}" for name, value in result["versions"].items()))};
+seed {result["seed"]}; labels <code>{html.escape(result["labels_fingerprint"][:16])}</code></p>
+</body></html>
+"""
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    student = result["student"]
+    return (
+        f"{result['labels']} labelled of {result['training_samples']} training samples, {len(result['classes'])} classes, "
+        f"{result['test_samples']} test samples. The student ({student['encoder']}) has {student['parameters']:,} "
+        f"parameters, {human_bytes(student['bytes'])}."
+    )
+
+
+def _quality_rows(result: Mapping[str, Any]) -> list[dict[str, str]]:
+    named = {"labels_only": result["labels_only"], "mixer (no student)": result["mixer"], result["method"]: result}
+    scores = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro F1": "macro_f1"}
+    return [
+        {"method": name, **{label: f"{values[score]:.3f}" for label, score in scores.items()}}
+        for name, values in named.items()
+        if values
+    ]
+
+
+def _selection_rows(selection: Selection) -> list[dict[str, str]]:
+    return [
+        {
+            "source": verdict.id,
+            "domain": verdict.domain,
+            "encoder": verdict.encoder,
+            "size": human_bytes(verdict.size_bytes),
+            "likeness": _number(verdict.coarse_score),
+            "fine score": _number(verdict.fine_score),
+            "why": verdict.reason,
+        }
+        for verdict in selection.verdicts
+    ]
+
+
+def _traffic_rows(traffic: Mapping[str, Any]) -> list[dict[str, str]]:
+    rows = [
+        {"stage": stage, "up": human_bytes(moved["up"]), "down": human_bytes(moved["down"])}
+        for stage, moved in traffic["stages"].items()
+    ]
+    return [*rows, {"stage": "sending every model instead", "up": "0 B", "down": human_bytes(traffic["everything"])}]
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in (rows[0] if rows else {}))
+    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row.values())}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(text: str) -> str:
+    kind = " class='number'" if text[:1].isdigit() or text[:2].strip("-").isdigit() else ""
+    return f"<td{kind}>{html.escape(text)}</td>"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _epochs(folder: RunFolder) -> list[dict[str, float]]:
+    try:
+        lines = (folder.path / "metrics.csv").read_text().splitlines()
+    except OSError:
+        return []
+    return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]

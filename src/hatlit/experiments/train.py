@@ -1,0 +1,285 @@
+"""One run from domains to student: what ``hatlit train`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hatlit.config import TrainConfig
+from hatlit.datamodules.base import DomainSet
+from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.target import TargetData, TargetDataModule
+from hatlit.encoders.base import ENCODERS
+from hatlit.experiments.display import Display, Stopwatch, human_bytes
+from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer
+from hatlit.experiments.fleet import cached_zoo, read_domains
+from hatlit.experiments.folder import RunFolder
+from hatlit.experiments.measure import Quality, predict, quality
+from hatlit.experiments.report.page import write_report
+from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
+from hatlit.experiments.zoo import save_student
+from hatlit.injection.losses.base import INJECTION_LOSSES
+from hatlit.injection.schedule import SCHEDULES
+from hatlit.methods.base import METHODS, SelectedSource, TransferMethod, TransferTask
+from hatlit.selection.fine import FINE_SCORES
+from hatlit.selection.protocol import Selection, select
+from hatlit.selection.similarity import SIMILARITIES
+from hatlit.selection.statistics import STATISTICS
+from hatlit.zoo.store import Zoo
+
+#: The method that stands beside every other one, so that no number stands alone.
+BESIDE = "labels_only"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one method came to on one target.
+
+    Attributes:
+        method: trained.
+        quality: of its student on the test part.
+        label: (N,) classes of the test samples.
+        predicted: (N,) classes that the student gives them.
+        fused: (N, K) predictions of the mixer, None for methods that have no mixer.
+        weights: (N, N_p) weights of the sources, None for methods that have no mixer.
+    """
+
+    method: TransferMethod
+    quality: Quality
+    label: Tensor
+    predicted: Tensor
+    fused: Tensor | None
+    weights: Tensor | None
+
+
+def train(config: TrainConfig, display: Display) -> dict[str, Any]:
+    """Expands a zoo to one target and reports what it cost and how it compares.
+
+    A run that is already done is shown again; an interrupted one goes on where it stopped.
+
+    Returns:
+        What ``result.json`` holds; empty in every process but the first of several.
+
+    Raises:
+        InputError: something in the options or in the data cannot be.
+    """
+    check_names(config)
+    clock = Stopwatch()
+    with clock("data"):
+        data = read_domains(config.modality, config.data)
+        target = choose_target(data, config, display)
+    folder = RunFolder.of(config, target.domain.name, target.labels_fingerprint)
+    if folder.is_done:
+        display.say(f"This run is done already; its folder is {folder.path}")
+        return _show(folder.read_json("result.json"), display)
+    selection = _choose_sources(config, data, target, display, clock)
+    if is_first_process():
+        folder.start(config)
+        folder.write_json("selection.json", selection.as_dict() if selection else {})
+    task = TransferTask(target, target.spec, _selected(selection), config)
+    beside = None if config.method == BESIDE else _run_beside(task, folder, display, clock)
+    wandb = _start_wandb(config, folder, display)
+    outcome = _run(task, folder, wandb, display, clock)
+    if not is_first_process():
+        return {}
+    result = _result(data, task, outcome, beside, selection, clock)
+    if wandb:
+        wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
+        wandb.close(result)
+    save_student(folder.path / "student", data, task, outcome.method, result["student"]["encoder"])
+    folder.write_json("result.json", result)
+    write_report(folder, result, selection, outcome.weights)
+    folder.finish()
+    display.say(f"Everything is in {folder.path}")
+    return _show(result, display)
+
+
+def check_names(config: TrainConfig) -> None:
+    """Looks up every name in the options, before anything that takes time.
+
+    Raises:
+        InputError: nobody registered one of them; the message names the nearest.
+    """
+    METHODS.get(config.method)
+    ENCODERS.get(config.student, config.modality)
+    STATISTICS.get(config.selection.statistics)
+    SIMILARITIES.get(config.selection.similarity)
+    FINE_SCORES.get(config.selection.fine)
+    SCHEDULES.get(config.hat.injection.schedule)
+    INJECTION_LOSSES.get(config.hat.injection.loss)
+
+
+def choose_target(data: DomainSet, config: TrainConfig, display: Display) -> TargetData:
+    """Splits the target domain that the options name, or the first one, and says what it is.
+
+    Raises:
+        InputError: the data set has no such domain, or a class of it cannot be labelled.
+    """
+    domain = data.domain(config.target) if config.target else data.domains[0]
+    target = TargetData(domain, split_domain(domain, config.labels, config.seed))
+    if data.is_demo:
+        display.say("demo data: simulated, not recorded; use --data.name for a real data set")
+    display.say(
+        f"{data.name}: {len(data.domains)} domains; target {domain.name} has {len(target.split.train)} training samples, "
+        f"{len(target.split.labelled)} of them labelled, {len(target.split.test)} test samples, "
+        f"{len(target.class_names)} classes"
+    )
+    absent = sorted(set(data.class_names) - set(target.class_names))
+    if absent:
+        display.say(f"target {domain.name} has no samples of {', '.join(absent)}; its student will not know them")
+    return target
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes files and speaks; launchers number the others from one."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("RANK", "0")) == 0
+
+
+def _choose_sources(
+    config: TrainConfig, data: DomainSet, target: TargetData, display: Display, clock: Stopwatch
+) -> Selection | None:
+    if not METHODS.get(config.method).needs_sources:
+        return None
+    with clock("zoo"):
+        if config.zoo:
+            zoo = Zoo.open(config.zoo, config.modality)
+        else:
+            progress = partial(display.track, doing="training sources")
+            zoo = cached_zoo(data, target.domain, config.sources, config.jobs, config.plugin, progress)
+    with clock("selection"):
+        selection = select(zoo, target, config.selection, config.num_sources, config.seed, display.say)
+    display.table("sources selected", [_source_row(verdict) for verdict in selection.verdicts if verdict.selected])
+    traffic = selection.traffic
+    display.say(
+        f"selection moved {human_bytes(traffic.total)}, {traffic.against_everything:.0%} of "
+        f"{human_bytes(traffic.everything)} for every model"
+    )
+    return selection
+
+
+def _source_row(verdict: Any) -> dict[str, str]:
+    return {
+        "source": verdict.id,
+        "encoder": verdict.encoder,
+        "size": human_bytes(verdict.size_bytes),
+        "likeness": f"{verdict.coarse_score:.2f}" if verdict.coarse_score is not None else "-",
+        "fine score": f"{verdict.fine_score:.3f}",
+        "accuracy on the labelled": f"{verdict.accuracy:.2f}" if verdict.accuracy is not None else "-",
+    }
+
+
+def _selected(selection: Selection | None) -> Sequence[SelectedSource]:
+    if selection is None:
+        return ()
+    chosen = zip(selection.cards, selection.models, strict=True)
+    return tuple(SelectedSource(card.id, card.encoder, model, card.class_names) for card, model in chosen)
+
+
+def _run_beside(task: TransferTask, folder: RunFolder, display: Display, clock: Stopwatch) -> Outcome:
+    plain = replace(task, config=replace(task.config, method=BESIDE), sources=())
+    return _run(plain, RunFolder(folder.path / BESIDE), None, display, clock)
+
+
+def _start_wandb(config: TrainConfig, folder: RunFolder, display: Display) -> WandbRun | None:
+    if not is_first_process():
+        return None
+    return start_wandb(config.wandb, folder.path, folder.path.name, asdict(config), display.say)
+
+
+def _run(task: TransferTask, folder: RunFolder, wandb: WandbRun | None, display: Display, clock: Stopwatch) -> Outcome:
+    """Builds a method, trains it (from its last checkpoint, if there is one), and only then looks at the test part."""
+    config = task.config
+    with clock(f"{config.method}: preparation"):
+        method = METHODS.get(config.method).build(task)
+    rows = task.target.rows(method.student.input_spec)
+    batches = TargetDataModule(rows, config.trainer.batch_size, config.seed, config.trainer.augment)
+    checkpoint = folder.last_checkpoint
+    if checkpoint:
+        display.say(f"{config.method}: going on from {checkpoint}")
+    with clock(f"{config.method}: training"), display.progress(config.method, config.trainer.max_epochs) as advance:
+        keeper = LastCheckpoint(folder.path / "checkpoints" / "last.ckpt", config.trainer.checkpoint_seconds)
+        loggers = [EpochTable(folder.path / "metrics.csv", display.say), *([wandb] if wandb else [])]
+        trainer = make_trainer(config.trainer, loggers, [EpochCounter(advance), keeper])
+        fit(method, batches, trainer, config.seed, checkpoint)
+    with clock(f"{config.method}: test"):
+        return _measure(method, task)
+
+
+def _measure(method: TransferMethod, task: TransferTask) -> Outcome:
+    rows = task.target.test_rows(method.student.input_spec)
+    predicted = predict(method.student, rows)
+    fused, weights = method.explain(rows)
+    worth = quality(predicted, rows.label, task.num_classes)
+    return Outcome(method, worth, rows.label, predicted, fused, weights)
+
+
+def _result(
+    data: DomainSet,
+    task: TransferTask,
+    outcome: Outcome,
+    beside: Outcome | None,
+    selection: Selection | None,
+    clock: Stopwatch,
+) -> dict[str, Any]:
+    config, student = task.config, outcome.method.student
+    mixer = None if outcome.fused is None else quality(outcome.fused.argmax(-1), outcome.label, task.num_classes)
+    return {
+        "method": config.method,
+        "target": task.target.domain.name,
+        "labels": len(task.target.split.labelled),
+        **asdict(outcome.quality),
+        "labels_only": asdict(beside.quality) if beside else None,
+        "mixer": asdict(mixer) if mixer else None,
+        "bytes": selection.traffic.as_dict() if selection else None,
+        "seconds": clock.rounded(),
+        "modality": config.modality,
+        "data": data.name,
+        "is_demo": data.is_demo,
+        "seed": config.seed,
+        "classes": list(task.target.class_names),
+        "training_samples": len(task.target.split.train),
+        "test_samples": len(outcome.label),
+        "sources": [source.id for source in task.sources],
+        "student": {
+            "encoder": task.config.student if outcome.method.trains_student else task.sources[0].encoder,
+            "parameters": sum(parameter.numel() for parameter in student.parameters()),
+            "bytes": sum(value.numel() * value.element_size() for value in student.state_dict().values()),
+        },
+        "labels_fingerprint": task.target.labels_fingerprint,
+        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
+    }
+
+
+def _show(result: dict[str, Any], display: Display) -> dict[str, Any]:
+    title = f"{result['data']} ({'demo data, simulated' if result['is_demo'] else result['modality']})"
+    common = {"target": result["target"], "labels": str(result["labels"])}
+    rows = []
+    if result["labels_only"]:
+        rows.append({"method": BESIDE, **common, **_shares(result["labels_only"]), "bytes": "-", "seconds": "-"})
+    moved = result["bytes"]
+    rows.append(
+        {
+            "method": result["method"],
+            **common,
+            **_shares(result),
+            "bytes": human_bytes(moved["total"]) if moved else "-",
+            "seconds": f"{result['seconds']['total']:.1f}",
+        }
+    )
+    display.table(title, rows)
+    return result
+
+
+def _shares(scores: dict[str, Any]) -> dict[str, str]:
+    return {
+        "accuracy": f"{scores['accuracy']:.3f}",
+        "balanced accuracy": f"{scores['balanced_accuracy']:.3f}",
+        "macro F1": f"{scores['macro_f1']:.3f}",
+    }

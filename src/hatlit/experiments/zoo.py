@@ -1,0 +1,147 @@
+"""What ``hatlit zoo`` does."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from hatlit.config import LabelsConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.datamodules.base import DomainSet
+from hatlit.datamodules.split import fit_normalisation, labelled_rows, split_domain
+from hatlit.encoders.base import Classifier, InputSpec, build_classifier
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display, human_bytes
+from hatlit.experiments.fleet import build_zoo, publish, read_domains, source_id, zoo_info
+from hatlit.methods.base import TransferMethod, TransferTask
+from hatlit.zoo.card import Training, invalid
+from hatlit.zoo.store import Zoo
+from hatlit.zoo.train_source import examine
+
+
+def build(config: ZooBuildConfig, display: Display) -> Zoo:
+    """Trains one source a domain; those that are there already are left alone.
+
+    Raises:
+        InputError: the data cannot be read, or another zoo lies there.
+    """
+    data = read_domains(config.modality, config.data)
+    left_out = {data.domain(name).name for name in config.leave_out}
+    domains = [domain for domain in data.domains if domain.name not in left_out]
+    if data.is_demo:
+        display.say("demo data: simulated, not recorded; use --data.name for a real data set")
+    progress = partial(display.track, doing="training sources")
+    zoo = build_zoo(data, domains, config.out, config.sources, config.jobs, config.plugin, progress)
+    display.say(f"{config.out} has {len(zoo.ids())} sources")
+    return zoo
+
+
+def list_sources(url: str, display: Display) -> None:
+    """Shows the sources of a zoo, a row each."""
+    rows = [
+        {
+            "id": card.id,
+            "data": card.dataset,
+            "encoder": card.encoder,
+            "classes": str(len(card.class_names)),
+            "accuracy at home": f"{card.accuracy:.3f}",
+            "samples": str(card.num_samples),
+            "size": human_bytes(card.size_bytes),
+        }
+        for card in Zoo.open(url).cards()
+    ]
+    display.table(f"{url}: {len(rows)} sources", rows)
+
+
+def show(url: str, name: str, display: Display) -> None:
+    """Shows the card of one source as JSON, long lists of numbers shortened."""
+    card = Zoo.open(url).card(name)
+    brief = card.model_dump(mode="json", exclude={"statistics", "centroids"})
+    brief["statistics"] = {name: f"{len(one.mean)} numbers" for name, one in card.statistics.items()}
+    brief["centroids"] = f"{sum(one is not None for one in card.centroids)} of {card.feature_dim} numbers"
+    display.json(brief)
+
+
+def verify(url: str, display: Display) -> bool:
+    """Checks every source against its card; returns whether all are sound."""
+    faults = 0
+    for name, fault in Zoo.open(url).verify():
+        display.say(f"{name}: {fault or 'sound'}")
+        faults += fault is not None
+    display.say(f"{faults} of {len(Zoo.open(url).ids())} sources are broken")
+    return faults == 0
+
+
+def add(url: str, config: ZooAddConfig, display: Display) -> None:
+    """Adds a model that was trained elsewhere; its card is worked out on the domain that it was trained on.
+
+    Raises:
+        InputError: the weights do not fit the encoder, are a pickle, or the domain cannot be read.
+    """
+    data = read_domains(config.modality, config.data)
+    domain = data.domain(config.domain)
+    split = split_domain(domain, LabelsConfig(), seed=0)
+    rows = labelled_rows(domain, split)
+    spec = _read_spec(config.input_spec) if config.input_spec else fit_normalisation(domain, split.train)
+    present = [domain.class_names[number] for number in np.unique(domain.labels[rows])]
+    class_names = config.class_names or present
+    model = read_model(Path(config.weights), config.encoder, spec, len(class_names))
+    training = Training(max_epochs=0, seed=0, labels=len(rows))
+    source = examine(model, config.encoder, class_names, domain, rows, split.test, training)
+    zoo = Zoo.create(url, zoo_info(data)) if not (Path(url) / "zoo.json").exists() else Zoo.open(url, config.modality)
+    card = publish(zoo, config.id or source_id(domain), data.name, domain, source)
+    display.say(
+        f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {card.accuracy:.3f}"
+    )
+
+
+def save_student(folder: Path, data: DomainSet, task: TransferTask, method: TransferMethod, encoder: str) -> None:
+    """Keeps a finished student as a zoo of one source, ready to be copied into another.
+
+    Its card's accuracy is that on the target's test part, its centroids are those of the labelled few.
+    """
+    target = task.target
+    labels = len(target.split.labelled)
+    training = Training(max_epochs=task.config.trainer.max_epochs, seed=task.config.seed, labels=labels)
+    student = method.student.cpu().eval()
+    source = examine(
+        student, encoder, target.class_names, target.domain, target.split.labelled, target.split.test, training
+    )
+    publish(Zoo.create(folder, zoo_info(data)), source_id(target.domain), data.name, target.domain, source)
+
+
+def read_model(path: Path, encoder: str, spec: InputSpec, num_classes: int) -> Classifier:
+    """Builds a classifier and gives it the weights of a safetensors file.
+
+    Raises:
+        InputError: the file is missing, is no safetensors file, or holds other tensors than the classifier has.
+    """
+    try:
+        tensors = load(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"The weights '{path}' cannot be read: {error.strerror}.") from error
+    except SafetensorError as error:
+        raise InputError(
+            f"'{path}' is not a safetensors file ({error}); pickles and torch checkpoints are never opened, "
+            "convert them with safetensors.torch.save_file."
+        ) from error
+    model = build_classifier(encoder, spec, num_classes)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        fault = " ".join(str(error).split("\n\t")[1].split()) if "\n\t" in str(error) else str(error)
+        raise InputError(f"The weights '{path}' do not fit encoder '{encoder}': {fault}") from error
+    return model.eval()
+
+
+def _read_spec(path: str) -> InputSpec:
+    try:
+        return InputSpec.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(f"The input spec '{path}' cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        raise invalid(error, f"The input spec '{path}'") from error

@@ -1,0 +1,34 @@
+"""Local files: where the cache is, and how to write so that no file is ever half there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Where hatlit keeps what it can compute again: ``HATLIT_CACHE``, else the user's cache folder."""
+    named = os.environ.get("HATLIT_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) if named else Path(base) / "hatlit"
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a file under a temporary name, makes it durable and renames it into place.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; what stood at ``path`` before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""The bank of frozen sources: constants, so their outputs are computed once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hatlit.datamodules.base import build_view
+from hatlit.encoders.base import Classifier, InputSpec
+from hatlit.fusion.adapt import freeze, pull_to_start
+from hatlit.fusion.cache import cached_outputs, output_key, weights_hash
+from hatlit.selection.labels import align, to_target_classes
+
+#: Rows a forward pass; bounds the memory that large sources take.
+ROWS_A_PASS = 256
+
+#: A feature that varies less than this over the training rows is left near zero instead of being blown up.
+SMALLEST_STD = 1e-4
+
+
+class SourceOutputs(NamedTuple):
+    """What the sources say about some rows.
+
+    Attributes:
+        features: one (B, feature_dim_i) a source, standardised over the training rows.
+        probabilities: (B, N, K) over the target's classes; rows sum to at most one.
+    """
+
+    features: list[Tensor]
+    probabilities: Tensor
+
+    @property
+    def known_mass(self) -> Tensor:
+        """(B, N) what each source gives to the target's classes."""
+        return self.probabilities.sum(-1)
+
+
+class SourceBank(nn.Module):
+    """Holds the selected sources, frozen, and their outputs on the training rows.
+
+    The sources are no submodules: nothing can put them in training mode, and neither checkpoints nor optimizers contain
+    them. Their weights are told apart by ``hashes``. With ``train_heads`` the bank owns copies of their heads that learn
+    (partial freezing); encoders stay constant, and so do the features.
+
+    Args:
+        sources: what to ask.
+        names: ids of the sources, for logs and reports.
+        source_classes: class names of each source.
+        target_classes: the K class names of the target.
+        samples: (rows, channels, *shape) the training rows as recorded.
+        recorded: how they are laid out.
+        rows_fingerprint: a hash of the rows, for the cache.
+        train_heads: whether copies of the heads learn.
+
+    Raises:
+        InputError: a source shares no class name with the target, or cannot see the recording.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Classifier],
+        names: Sequence[str],
+        source_classes: Sequence[Sequence[str]],
+        target_classes: Sequence[str],
+        samples: Tensor,
+        recorded: InputSpec,
+        rows_fingerprint: str,
+        train_heads: bool = False,
+    ) -> None:
+        super().__init__()
+        self._sources = tuple(freeze(source) for source in sources)
+        self._recorded = recorded
+        self.names = tuple(names)
+        self.columns = tuple(align(classes, target_classes) for classes in source_classes)
+        self.hashes = tuple(weights_hash(source) for source in sources)
+        self.feature_dims = tuple(source.feature_dim for source in sources)
+        self.heads = nn.ModuleList(copy.deepcopy(source.head) for source in sources) if train_heads else None
+        if self.heads is not None:
+            self.heads.requires_grad_(True)
+        runs = []
+        for source in self._sources:
+            key = output_key(source, recorded, rows_fingerprint)
+            runs.append(cached_outputs(key, partial(self._run, source, samples)))
+        for number, run in enumerate(runs):
+            self._keep("mean", number, run["features"].mean(0))
+            self._keep("std", number, run["features"].std(0, correction=0).clamp_min(SMALLEST_STD))
+            self._keep("features", number, self._standardise(run["features"], number))
+        self.register_buffer("probabilities", self._aligned([run["logits"] for run in runs]), persistent=False)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def forward(self, rows: Tensor) -> SourceOutputs:
+        """Looks up the outputs on training rows (B,)."""
+        features = [self._kept("features", number)[rows] for number in range(len(self))]
+        if self.heads is None:
+            return SourceOutputs(features, self.get_buffer("probabilities")[rows])
+        return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
+
+    def ask(self, samples: Tensor) -> SourceOutputs:
+        """Runs the sources on other recorded samples (B, channels, *shape), such as the test part."""
+        device = self.get_buffer("probabilities").device
+        runs = [self._run(source, samples) for source in self._sources]
+        features = [self._standardise(run["features"].to(device), number) for number, run in enumerate(runs)]
+        if self.heads is None:
+            return SourceOutputs(features, self._aligned([run["logits"].to(device) for run in runs]))
+        return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
+
+    def distance_to_start(self) -> Tensor:
+        """Squared distance of the learning heads to where they started (L2-SP); zero where none learns."""
+        if self.heads is None:
+            return torch.zeros((), device=self.get_buffer("probabilities").device)
+        now = list(self.heads.parameters())
+        start = [value.to(now[0].device) for source in self._sources for value in source.head.parameters()]
+        return pull_to_start(now, start)
+
+    def _answers_of_heads(self, features: list[Tensor]) -> list[Tensor]:
+        assert self.heads is not None
+        return [
+            head(z * self._kept("std", number) + self._kept("mean", number))
+            for number, (head, z) in enumerate(zip(self.heads, features, strict=True))
+        ]
+
+    def _aligned(self, logits: list[Tensor]) -> Tensor:
+        answers = [
+            to_target_classes(one.softmax(-1), columns) for one, columns in zip(logits, self.columns, strict=True)
+        ]
+        return torch.stack(answers, dim=1)
+
+    def _standardise(self, features: Tensor, number: int) -> Tensor:
+        return (features - self._kept("mean", number)) / self._kept("std", number)
+
+    @torch.no_grad()
+    def _run(self, source: Classifier, samples: Tensor) -> dict[str, Tensor]:
+        device = next(source.parameters()).device
+        features, logits = [], []
+        for chunk in samples.split(ROWS_A_PASS):
+            z, answer = source.both(build_view(chunk, self._recorded, source.input_spec).to(device))
+            features.append(z)
+            logits.append(answer)
+        return {"features": torch.cat(features).float(), "logits": torch.cat(logits).float()}
+
+    def _keep(self, kind: str, number: int, tensor: Tensor) -> None:
+        self.register_buffer(f"{kind}_{number}", tensor, persistent=False)
+
+    def _kept(self, kind: str, number: int) -> Tensor:
+        return self.get_buffer(f"{kind}_{number}")

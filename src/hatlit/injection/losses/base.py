@@ -1,0 +1,16 @@
+"""What a loss of the student is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from hatlit.registry import Registry
+
+#: An entry combines the mean label loss and the weighted mean dictionary loss: (labels, dictionary, alpha) to the total.
+InjectionLoss = Callable[[Tensor, Tensor, float], Tensor]
+
+INJECTION_LOSSES: Registry[InjectionLoss] = Registry(
+    "injection loss", home="hatlit.injection.losses", group="hatlit.injection_losses"
+)

@@ -1,0 +1,23 @@
+"""Distillation: the student learns a distribution."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def distillation(logits: Tensor, taught: Tensor, temperature: float = 1.0) -> Tensor:
+    """T² KL(taught_T ‖ softmax(logits / T)) of each row (Hinton et al. 2015).
+
+    The taught probabilities are softened as their logarithm divided by T would be. The entropy of the taught
+    distribution is part of the divergence, so a student that matches it exactly has loss zero.
+
+    Args:
+        logits: (B, K) of the student.
+        taught: (B, K), rows sum to one.
+        temperature: T; softens both sides.
+
+    Returns:
+        (B,)
+    """
+    softened = taught if temperature == 1 else F.softmax(taught.clamp_min(1e-12).log() / temperature, dim=-1)
+    student = F.log_softmax(logits / temperature, dim=-1)
+    return temperature**2 * F.kl_div(student, softened, reduction="none").sum(-1)

@@ -1,0 +1,216 @@
+"""What a method is: it turns sources and target data into a student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import lightning as L
+import torch
+import torch.distributed
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hatlit.config import OptimizerConfig, TrainConfig
+from hatlit.encoders.base import Classifier, InputSpec, build_classifier
+from hatlit.registry import Registry
+from hatlit.types import UNLABELLED, Batch
+
+if TYPE_CHECKING:
+    from hatlit.datamodules.target import TargetData, TargetRows
+
+
+@dataclass(frozen=True)
+class SelectedSource:
+    """A source that selection chose.
+
+    Attributes:
+        id: its name in the zoo.
+        encoder: its architecture.
+        model: with frozen or free weights; methods that change them work on a copy.
+        class_names: of its head's outputs.
+    """
+
+    id: str
+    encoder: str
+    model: Classifier
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TransferTask:
+    """Everything a method may use. The test part of the target is not in it.
+
+    Attributes:
+        target: the target's training part.
+        student_spec: the view that the student sees.
+        sources: the selected sources, best first; empty for methods that need none.
+        config: the options of the run.
+    """
+
+    target: TargetData
+    student_spec: InputSpec
+    sources: Sequence[SelectedSource]
+    config: TrainConfig
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of the target's classes."""
+        return len(self.target.class_names)
+
+    def new_student(self) -> Classifier:
+        """An untrained student; the same seed gives every method the same initial weights."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.config.seed)
+            return build_classifier(self.config.student, self.student_spec, self.num_classes)
+
+
+class TransferMethod(L.LightningModule):
+    """Base of all methods: one manual-optimisation loop that steps every named optimizer.
+
+    A method says what trains (``trained_parts``) and what it costs (``losses``); everything else is here. Each trained
+    part has an optimizer of its own; the losses are added up and go backward together, so a part is moved by whatever
+    loss reaches it. Lightning's ``global_step`` counts the steps of every optimizer: two parts, two a batch.
+
+    Args:
+        student: what is left at the end.
+        optimizer: how it learns.
+    """
+
+    #: Whether selected sources are needed; a run without them skips the zoo.
+    needs_sources: ClassVar[bool] = True
+
+    #: Whether the student that the options name is trained; else what is left is another model, such as a source.
+    trains_student: ClassVar[bool] = True
+
+    def __init__(self, student: Classifier, optimizer: OptimizerConfig) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.student = student
+        self.optimizer_config = optimizer
+        self._sums: dict[str, Tensor] = {}
+        self._batches = 0
+        self._rng: Tensor | None = None
+
+    @classmethod
+    def build(cls, task: TransferTask) -> Self:
+        """Sets the method up for one target."""
+        return cls(task.new_student(), task.config.optimizer)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of each trained part on a batch, as scalars. Subclasses return one entry a part."""
+        return {"student": mean_over_rows(*label_losses(self.student(batch.target), batch.label))}
+
+    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
+        """The parameters of each trained part, each with an optimizer of its own."""
+        return {"student": list(self.student.parameters())}
+
+    def optimizer_settings(self, part: str) -> dict[str, float]:
+        """Learning rate and weight decay of one part's AdamW."""
+        return {"lr": self.optimizer_config.learning_rate, "weight_decay": self.optimizer_config.weight_decay}
+
+    def forward(self, view: Tensor) -> Tensor:
+        """Maps the student's views (B, channels, *shape) to logits (B, K)."""
+        return self.student(view)
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        """One AdamW a trained part, all on the same schedule."""
+        optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW([{"params": parameters, **self.optimizer_settings(part)}])
+            for part, parameters in self.trained_parts().items()
+        ]
+        if self.optimizer_config.schedule == "constant":
+            return optimizers, []
+        steps = self._planned_steps()
+        return optimizers, [torch.optim.lr_scheduler.CosineAnnealingLR(one, T_max=steps) for one in optimizers]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds the losses up, goes backward once, and steps every optimizer when its batches are complete."""
+        losses = self.losses(batch)
+        every = self.optimizer_config.accumulate
+        self.manual_backward(torch.stack(list(losses.values())).sum() / every)
+        for name, loss in losses.items():
+            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + loss.detach()
+        self._batches += 1
+        if (batch_idx + 1) % every == 0 or self.trainer.is_last_batch:
+            self._step()
+        self.after_batch(batch)
+
+    def after_batch(self, batch: Batch) -> None:
+        """Called after each batch; for methods that look at themselves while they learn."""
+
+    def after_epoch(self) -> dict[str, float]:
+        """Called after each pass over the training rows; what it returns is logged."""
+        return {}
+
+    def explain(self, rows: TargetRows) -> tuple[Tensor | None, Tensor | None]:
+        """Fused predictions (N, K) and weights of the sources (N, N_p) on given rows; None where there is no mixer."""
+        return None, None
+
+    def on_train_start(self) -> None:
+        """Continues the random numbers of an interrupted run."""
+        if self._rng is not None:
+            torch.set_rng_state(self._rng)
+            self._rng = None
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the mean losses of the epoch and what the method found."""
+        row = {f"loss/{name}": (total / self._batches) for name, total in self._sums.items()}
+        self._sums, self._batches = {}, 0
+        found = self.after_epoch()
+        self.log_dict({**row, **found, "epoch": float(self.current_epoch)}, sync_dist=_world_size() > 1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the state of the random numbers."""
+        checkpoint["rng"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the state of the random numbers, for the start of training to restore."""
+        self._rng = checkpoint["rng"]
+
+    def _step(self) -> None:
+        optimizers = self.optimizers()
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            if self.optimizer_config.clip_norm:
+                self.clip_gradients(optimizer, self.optimizer_config.clip_norm, "norm")  # type: ignore[arg-type]
+            optimizer.step()
+            optimizer.zero_grad()
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[call-arg]
+
+    def _planned_steps(self) -> int:
+        epochs = max(1, self.trainer.max_epochs or 1)
+        batches = max(1, round(self.trainer.estimated_stepping_batches / epochs))
+        return epochs * -(-batches // self.optimizer_config.accumulate)
+
+
+METHODS: Registry[type[TransferMethod]] = Registry("method", home="hatlit.methods", group="hatlit.methods")
+
+
+def register_method(name: str | None = None) -> Any:
+    """Returns a decorator that names a method class."""
+    return METHODS.register(name)
+
+
+def label_losses(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of each row of logits (B, K), and the mask (B,) of the labelled rows it counts for."""
+    return F.cross_entropy(logits, label, ignore_index=UNLABELLED, reduction="none"), label != UNLABELLED
+
+
+def mean_over_rows(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the masked values (B,) over all processes; zero, but part of the graph, where no row counts.
+
+    Every process divides by the global count, and by its own share of the gradient averaging that DDP does, so that the
+    averaged gradient is the one a single process would have computed.
+    """
+    count = mask.sum()
+    if _world_size() > 1:
+        count = count.clone()
+        torch.distributed.all_reduce(count)
+    return torch.where(mask, values, torch.zeros_like(values)).sum() * _world_size() / count.clamp_min(1)
+
+
+def _world_size() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1

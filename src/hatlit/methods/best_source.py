@@ -1,0 +1,53 @@
+"""The best selected source, fine-tuned on the labelled few: no student, the source's own architecture."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import torch
+
+from hatlit.encoders.base import Classifier
+from hatlit.methods.base import SelectedSource, TransferMethod, TransferTask, register_method
+from hatlit.selection.labels import UNKNOWN, align
+
+#: Fine-tuning moves gently: a share of the learning rate that an untrained student gets.
+SHARE_OF_LEARNING_RATE = 0.15
+
+
+@register_method()
+class BestSource(TransferMethod):
+    """Fine-tunes the source that selection ranked first, whole, on the labelled few.
+
+    Args:
+        source: the source with a head for the target's classes.
+        optimizer: how it learns.
+    """
+
+    trains_student: ClassVar[bool] = False
+
+    @classmethod
+    def build(cls, task: TransferTask) -> Self:
+        """Takes the best source and gives it a head for the target's classes."""
+        best = task.sources[0]
+        return cls(with_target_head(best, task.target.class_names, task.config.seed), task.config.optimizer)
+
+    def optimizer_settings(self, part: str) -> dict[str, float]:
+        """As the student's, with a gentler learning rate."""
+        settings = super().optimizer_settings(part)
+        return {**settings, "lr": settings["lr"] * SHARE_OF_LEARNING_RATE}
+
+
+def with_target_head(source: SelectedSource, target_classes: Sequence[str], seed: int) -> Classifier:
+    """Copies a source, its head rearranged to the target's classes; classes it does not know start from scratch."""
+    columns = align(source.class_names, target_classes)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Classifier(copy.deepcopy(source.model.encoder), len(target_classes))
+    with torch.no_grad():
+        for row, column in enumerate(columns):
+            if column != UNKNOWN:
+                model.head.weight[row] = source.model.head.weight[column]
+                model.head.bias[row] = source.model.head.bias[column]
+    return model.requires_grad_(True).train()

@@ -1,0 +1,216 @@
+"""HaT: select, mix sample by sample, keep the best knowledge, distil it (arXiv 2412.04060)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from hatlit.config import HaTConfig, OptimizerConfig
+from hatlit.datamodules.base import build_view
+from hatlit.datamodules.target import TargetRows
+from hatlit.encoders.base import Classifier
+from hatlit.errors import InputError
+from hatlit.fusion.adapt import adapt
+from hatlit.fusion.bank import SourceBank, SourceOutputs
+from hatlit.fusion.mixer import CrossAttentionMixer, divergence_from_uniform, fuse, mixer_loss
+from hatlit.injection.dictionary import KnowledgeDictionary, sharpen
+from hatlit.injection.losses.base import INJECTION_LOSSES
+from hatlit.injection.losses.distillation import distillation
+from hatlit.injection.losses.hint import FeatureHint
+from hatlit.injection.schedule import SCHEDULES
+from hatlit.methods.base import METHODS, TransferMethod, TransferTask, label_losses, mean_over_rows, register_method
+from hatlit.selection.labels import align, to_source_classes
+from hatlit.types import UNLABELLED, Batch
+
+#: Rows a pass when the whole training part is looked at.
+ROWS_A_PASS = 1024
+
+
+@register_method("hat")
+class HaT(TransferMethod):
+    """Trains a mixer over frozen sources and a student on what it fuses, in one loop.
+
+    Args:
+        student: untrained, with K outputs.
+        bank: the frozen sources with their outputs on ``rows``.
+        rows: the target's training rows as the student sees them.
+        config: the options of HaT.
+        optimizer: how the student learns.
+
+    Raises:
+        InputError: the options name a schedule or a loss that nobody registered.
+    """
+
+    alpha: Tensor
+    _views: Tensor
+    _labels: Tensor
+    _labelled: Tensor
+
+    def __init__(
+        self, student: Classifier, bank: SourceBank, rows: TargetRows, config: HaTConfig, optimizer: OptimizerConfig
+    ) -> None:
+        super().__init__(student, optimizer)
+        num_classes = student.head.out_features
+        self.config = config
+        self.bank = bank
+        self.mixer = CrossAttentionMixer(student.feature_dim, bank.feature_dims, config.mixer.dim, config.mixer.heads)
+        self.dictionary = KnowledgeDictionary(len(rows), num_classes, config.dictionary)
+        self.hint = FeatureHint(student.feature_dim, bank.feature_dims) if config.injection.hint_weight else None
+        self._alpha_of = SCHEDULES.get(config.injection.schedule)
+        self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
+        self.register_buffer("alpha", torch.tensor(0.0))
+        self.register_buffer("_views", rows.target, persistent=False)
+        self.register_buffer("_labels", rows.label, persistent=False)
+        self.register_buffer("_labelled", rows.labelled, persistent=False)
+
+    @classmethod
+    def build(cls, task: TransferTask) -> Self:
+        """Adapts the selected sources, freezes them, computes their outputs, and puts mixer and student beside them."""
+        config, target, seed = task.config.hat, task.target, task.config.seed
+        student = task.new_student()
+        bank = SourceBank(
+            adapted_sources(task),
+            [source.id for source in task.sources],
+            [source.class_names for source in task.sources],
+            target.class_names,
+            target.train_samples,
+            target.recorded,
+            target.rows_fingerprint,
+            train_heads=config.mixer.train_heads,
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(student, bank, target.rows(student.input_spec), config, task.config.optimizer)
+
+    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
+        """The mixer with the sources' heads, where they learn, and the student with its hint."""
+        heads = [] if self.bank.heads is None else list(self.bank.heads.parameters())
+        hint = [] if self.hint is None else list(self.hint.parameters())
+        return {
+            "mixer": [*self.mixer.parameters(), *heads],
+            "student": [*self.student.parameters(), *hint],
+        }
+
+    def optimizer_settings(self, part: str) -> dict[str, float]:
+        """The mixer has a learning rate and weight decay of its own."""
+        if part == "mixer":
+            return {"lr": self.config.mixer.learning_rate, "weight_decay": self.config.mixer.weight_decay}
+        return super().optimizer_settings(part)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """One pass of the student serves both: its features ask the mixer, its logits learn from the dictionary."""
+        features, logits = self.student.both(batch.target)
+        outputs = self.bank(batch.index)
+        return {
+            "mixer": self._mixer_loss(features, outputs, batch.label),
+            "student": self._student_loss(features, logits, outputs, batch),
+        }
+
+    def mix(self, student_features: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
+        """Attention weights (B, N) and fused predictions (B, K) for student features (B, feature_dim)."""
+        weights = self.mixer(student_features, outputs.features, outputs.known_mass)
+        return weights, fuse(weights, outputs.probabilities)
+
+    def after_batch(self, batch: Batch) -> None:
+        """Measures the mixer after each step, where the gate is asked that often."""
+        if self.config.dictionary.when == "step":
+            self._offer_knowledge()
+
+    def after_epoch(self) -> dict[str, float]:
+        """Measures the mixer, writes the dictionary where it got better, and logs how much each source counts."""
+        accuracy, weights = self._offer_knowledge()
+        attention = {f"attention/{name}": float(w) for name, w in zip(self.bank.names, weights, strict=True)}
+        return {
+            "mixer/accuracy": accuracy,
+            "dictionary/writes": float(self.dictionary.writes),
+            "dictionary/best": float(self.dictionary.best),
+            "alpha": float(self.alpha),
+            **attention,
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the hashes of the frozen sources in place of their weights."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["sources"] = dict(zip(self.bank.names, self.bank.hashes, strict=True))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses to go on with other sources than those the run began with.
+
+        Raises:
+            InputError: a source is missing, new or changed.
+        """
+        now = dict(zip(self.bank.names, self.bank.hashes, strict=True))
+        before = checkpoint["sources"]
+        differing = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
+        if differing:
+            raise InputError(
+                f"The run began with other sources: {', '.join(differing)} differ; restore the zoo or start a new run."
+            )
+        super().on_load_checkpoint(checkpoint)
+
+    def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
+        """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""
+        weights, fused = self.fused(rows.target.to(self.device), self.bank.ask(rows.source))
+        return fused.cpu(), weights.cpu()
+
+    @torch.no_grad()
+    def fused(self, view: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
+        """Attention weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
+        was_training = self.student.training
+        self.student.eval()
+        features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
+        self.student.train(was_training)
+        return self.mix(features, outputs)
+
+    def _mixer_loss(self, features: Tensor, outputs: SourceOutputs, label: Tensor) -> Tensor:
+        query = features.detach() if self.config.mixer.detach_query else features
+        weights, fused = self.mix(query, outputs)
+        labelled = label != UNLABELLED
+        loss = mean_over_rows(mixer_loss(fused, label.clamp_min(0)), labelled)
+        if self.config.mixer.uniform_prior:
+            loss = loss + self.config.mixer.uniform_prior * mean_over_rows(divergence_from_uniform(weights), labelled)
+        if self.bank.heads is not None:
+            loss = loss + self.config.mixer.head_pull * self.bank.distance_to_start()
+        return loss
+
+    def _student_loss(self, features: Tensor, logits: Tensor, outputs: SourceOutputs, batch: Batch) -> Tensor:
+        injection = self.config.injection
+        every_row = torch.ones_like(batch.label, dtype=torch.bool)
+        loss = mean_over_rows(*label_losses(logits, batch.label))
+        if self.dictionary.is_written:
+            taught = distillation(logits, self.dictionary(batch.index), injection.temperature)
+            told = injection.weight * mean_over_rows(taught, every_row)
+            loss = self._injection_loss(loss, told, float(self.alpha))
+        if self.hint is not None:
+            loss = loss + injection.hint_weight * mean_over_rows(self.hint(features, outputs.features), every_row)
+        return loss
+
+    def _offer_knowledge(self) -> tuple[float, Tensor]:
+        """Measures the mixer on the labelled few; returns its accuracy and the mean weight (N,) of each source."""
+        weights, fused = self.fused(self._views[self._labelled], self.bank(self._labelled))
+        accuracy = float((fused.argmax(-1) == self._labels[self._labelled]).double().mean())
+        if self.dictionary.accepts(accuracy):
+            everything = torch.arange(len(self._labels), device=self._labels.device)
+            _, fused = self.fused(self._views, self.bank(everything))
+            self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
+            self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
+        return accuracy, weights.mean(0)
+
+
+METHODS.add("hat_paper", HaT)
+
+
+def adapted_sources(task: TransferTask) -> list[Classifier]:
+    """Fine-tunes each selected source on the labelled few, as ``hat.adapt`` says."""
+    target = task.target
+    few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
+    samples, labels = target.train_samples[few], target.train_labels[few]
+    adapted = []
+    for source in task.sources:
+        view = build_view(samples, target.recorded, source.model.input_spec)
+        own_labels = to_source_classes(labels, align(source.class_names, target.class_names))
+        adapted.append(adapt(source.model, view, own_labels, task.config.hat.adapt, task.config.seed))
+    return adapted

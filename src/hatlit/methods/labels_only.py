@@ -1,0 +1,14 @@
+"""The student alone on the labelled few: what every other method must beat."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hatlit.methods.base import TransferMethod, register_method
+
+
+@register_method()
+class LabelsOnly(TransferMethod):
+    """Trains the student on the labelled few and nothing else."""
+
+    needs_sources: ClassVar[bool] = False

@@ -1,0 +1,244 @@
+"""The whole selection: cards first, then the candidates' encoders, and an account of every byte and every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hatlit.config import SelectionConfig
+from hatlit.datamodules.base import build_view
+from hatlit.datamodules.target import TargetData
+from hatlit.encoders.base import Classifier
+from hatlit.errors import InputError
+from hatlit.selection.coarse import best_first, coarse
+from hatlit.selection.fine import FINE_SCORES, Candidate
+from hatlit.selection.labels import UNKNOWN, align, to_target_classes
+from hatlit.selection.statistics import Profile, profile
+from hatlit.selection.traffic import Traffic
+from hatlit.types import UNLABELLED
+from hatlit.zoo.card import Card
+from hatlit.zoo.store import Zoo
+
+#: Bytes of one float32 number, as statistics and centroids travel.
+FLOAT_BYTES = 4
+
+#: How many sources are selected where the user does not say.
+DEFAULT_NUM_SOURCES = 5
+
+#: Unlabelled rows shown to a candidate, for scores that want them.
+UNLABELLED_ROWS = 512
+
+
+@dataclass
+class Verdict:
+    """What selection found out about one source.
+
+    Attributes:
+        id: the source.
+        domain: the domain it was trained on.
+        encoder: its architecture.
+        size_bytes: what its model weighs.
+        coarse_score: likeness of its statistics to the target's, None where it was not compared.
+        fine_score: its worth on the labelled few, None where it did not get that far.
+        accuracy: share of the labelled few that it classifies correctly, None where it did not get that far.
+        selected: whether it is one of the chosen.
+        reason: why it was kept or dropped.
+    """
+
+    id: str
+    domain: str
+    encoder: str
+    size_bytes: int
+    coarse_score: float | None = None
+    fine_score: float | None = None
+    accuracy: float | None = None
+    selected: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The outcome of a selection.
+
+    Attributes:
+        verdicts: one a source of the zoo, the chosen first, then by how far each got.
+        models: the chosen sources, best first.
+        cards: their cards, in the same order.
+        traffic: bytes by stage.
+    """
+
+    verdicts: list[Verdict]
+    models: list[Classifier]
+    cards: list[Card]
+    traffic: Traffic
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for ``selection.json``."""
+        return {"traffic": self.traffic.as_dict(), "sources": [asdict(verdict) for verdict in self.verdicts]}
+
+
+def select(
+    zoo: Zoo,
+    target: TargetData,
+    config: SelectionConfig,
+    num_sources: int | None,
+    seed: int,
+    say: Callable[[str], None],
+) -> Selection:
+    """Chooses the sources worth asking: coarse on cards alone, then fine on the candidates.
+
+    The target's device sends its statistics and receives the candidates' models; what is chosen is then already there,
+    so the transfer itself costs nothing more.
+
+    Args:
+        zoo: the sources.
+        target: the new domain; only its training part is looked at.
+        config: statistics, similarity, share to keep, fine score.
+        num_sources: how many to choose; None means five, or as many as there are.
+        seed: for scores that draw at random.
+        say: shows one line to the user.
+
+    Raises:
+        InputError: the zoo has too few usable sources, or no statistics of that name.
+    """
+    cards = zoo.cards()
+    verdicts = {card.id: Verdict(card.id, card.domain, card.encoder, card.size_bytes) for card in cards}
+    usable = [card for card in cards if _is_usable(card, target, verdicts[card.id])]
+    count = _how_many(num_sources, usable, verdicts, say)
+    traffic = Traffic(everything=sum(card.size_bytes for card in usable))
+    kept = _coarse_stage(zoo, usable, target, config, count, verdicts, traffic)
+    chosen = _fine_stage(zoo, kept, target, config, count, seed, verdicts, traffic)
+    order = {card.id: place for place, (card, _) in enumerate(chosen)}
+    ranked = sorted(verdicts.values(), key=lambda verdict: _place(verdict, order))
+    return Selection(ranked, [model for _, model in chosen], [card for card, _ in chosen], traffic)
+
+
+def _is_usable(card: Card, target: TargetData, verdict: Verdict) -> bool:
+    missing = sorted(set(card.input_spec.channels) - set(target.recorded.channels))
+    if card.domain == target.domain.name:
+        verdict.reason = "dropped: trained on the target itself"
+    elif not set(card.class_names) & set(target.class_names):
+        verdict.reason = "dropped: no class name in common with the target"
+    elif missing:
+        verdict.reason = f"dropped: needs channel {', '.join(missing)}, which the target does not record"
+    return not verdict.reason
+
+
+def _how_many(
+    wanted: int | None, usable: Sequence[Card], verdicts: dict[str, Verdict], say: Callable[[str], None]
+) -> int:
+    if not usable:
+        reasons = sorted({verdict.reason.removeprefix("dropped: ") for verdict in verdicts.values()})
+        why = f"of its {len(verdicts)} sources: {'; '.join(reasons)}" if verdicts else "it is empty"
+        raise InputError(f"The zoo has no usable source for this target ({why}); use another zoo.")
+    if wanted is not None and wanted > len(usable):
+        raise InputError(f"--num_sources {wanted} asks for more sources than the {len(usable)} that the zoo can offer.")
+    if wanted is not None:
+        return wanted
+    if len(usable) < DEFAULT_NUM_SOURCES:
+        say(f"The zoo can offer {len(usable)} sources, so all of them are asked.")
+    return min(DEFAULT_NUM_SOURCES, len(usable))
+
+
+def _coarse_stage(
+    zoo: Zoo,
+    cards: Sequence[Card],
+    target: TargetData,
+    config: SelectionConfig,
+    count: int,
+    verdicts: dict[str, Verdict],
+    traffic: Traffic,
+) -> list[Card]:
+    spec, name = zoo.info.statistics, config.statistics
+    if name not in spec.names:
+        raise InputError(
+            f"The zoo '{zoo.url}' carries the statistics {', '.join(spec.names)}, not '{name}'; "
+            "choose one of them with --selection.statistics, or build a zoo that has it."
+        )
+    own = profile(name, build_view(target.train_samples, target.recorded, spec.view), spec.view, spec.seed)
+    published = [card.statistics[name] for card in cards]
+    sources = Profile(
+        np.array([one.mean for one in published], dtype=np.float32),
+        np.array([one.spread for one in published], dtype=np.float32),
+    )
+    scores, kept = coarse(own, sources, config.similarity, config.keep, count)
+    traffic.add("coarse", up=FLOAT_BYTES * (own.mean.size + own.spread.size))
+    remaining = set(kept.tolist())
+    for number, card in enumerate(cards):
+        verdict = verdicts[card.id]
+        verdict.coarse_score = float(scores[number]) if np.isfinite(scores[number]) else None
+        if number not in remaining:
+            verdict.reason = f"dropped by the coarse stage: not among the {len(kept)} most alike of {len(cards)}"
+    return [cards[number] for number in kept]
+
+
+def _fine_stage(
+    zoo: Zoo,
+    cards: Sequence[Card],
+    target: TargetData,
+    config: SelectionConfig,
+    count: int,
+    seed: int,
+    verdicts: dict[str, Verdict],
+    traffic: Traffic,
+) -> list[tuple[Card, Classifier]]:
+    score = FINE_SCORES.get(config.fine)
+    models = [zoo.load(card.id) for card in cards]
+    for place, (card, model) in enumerate(zip(cards, models, strict=True)):
+        candidate = look_at(card, model, target, seed + place)
+        verdict = verdicts[card.id]
+        verdict.fine_score = score(candidate)
+        verdict.accuracy = FINE_SCORES.get("accuracy")(candidate) if len(candidate.labels) else None
+        traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
+    worth = np.array([verdicts[card.id].fine_score for card in cards])
+    order = best_first(worth)
+    for place, number in enumerate(order):
+        verdict = verdicts[cards[number].id]
+        verdict.selected = place < count
+        what = "selected" if verdict.selected else "dropped by the fine stage"
+        verdict.reason = f"{what}: rank {place + 1} of {len(cards)} by {config.fine}"
+    return [(cards[number], models[number]) for number in order[:count]]
+
+
+def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:
+    """Runs one candidate on the labelled few, and on some unlabelled rows, of a target."""
+    columns = align(card.class_names, target.class_names)
+    labelled = torch.nonzero(target.train_labels != UNLABELLED).flatten()
+    unlabelled = torch.nonzero(target.train_labels == UNLABELLED).flatten()[:UNLABELLED_ROWS]
+
+    @torch.no_grad()
+    def run(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        view = build_view(target.train_samples[rows], target.recorded, model.input_spec)
+        features, logits = model.both(view)
+        return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
+
+    features, probabilities = run(labelled)
+    centroids = {
+        number: np.array(card.centroids[column])
+        for number, column in enumerate(columns)
+        if column != UNKNOWN and card.centroids[column] is not None
+    }
+    return Candidate(
+        probabilities, target.train_labels[labelled].numpy(), features, centroids, run(unlabelled)[1], seed
+    )
+
+
+def _numbers_of_centroids(card: Card) -> int:
+    return sum(len(centroid) for centroid in card.centroids if centroid is not None)
+
+
+def _place(verdict: Verdict, order: dict[str, int]) -> tuple[bool, int, bool, float, bool, float]:
+    fine, likeness = verdict.fine_score, verdict.coarse_score
+    return (
+        not verdict.selected,
+        order.get(verdict.id, 0),
+        fine is None,
+        -(fine or 0.0),
+        likeness is None,
+        -(likeness or 0.0),
+    )

@@ -1,0 +1,55 @@
+"""What selection and transfer would cost over a network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Stage = Literal["coarse", "fine", "transfer"]
+
+
+@dataclass
+class StageTraffic:
+    """Bytes of one stage.
+
+    Attributes:
+        up: bytes that the target's device sends.
+        down: bytes that the target's device receives.
+    """
+
+    up: int = 0
+    down: int = 0
+
+
+@dataclass
+class Traffic:
+    """Bytes between the target's device and the zoo, by stage.
+
+    Attributes:
+        everything: bytes of all models of the zoo: what it would cost to send them all instead of selecting.
+        stages: the stages in their order.
+    """
+
+    everything: int
+    stages: dict[Stage, StageTraffic] = field(
+        default_factory=lambda: {"coarse": StageTraffic(), "fine": StageTraffic(), "transfer": StageTraffic()}
+    )
+
+    def add(self, stage: Stage, up: int = 0, down: int = 0) -> None:
+        """Counts bytes that the target's device sends (up) and receives (down)."""
+        self.stages[stage].up += up
+        self.stages[stage].down += down
+
+    @property
+    def total(self) -> int:
+        """Bytes of all stages, both ways."""
+        return sum(stage.up + stage.down for stage in self.stages.values())
+
+    @property
+    def against_everything(self) -> float:
+        """The total as a share of sending every model; 0 where there is no model to send."""
+        return self.total / self.everything if self.everything else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns everything counted as plain values, ready for JSON."""
+        return {**asdict(self), "total": self.total, "against_everything": self.against_everything}

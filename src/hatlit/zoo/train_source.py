@@ -1,0 +1,227 @@
+"""Trains one source: a classifier of one existing domain, with what its card needs."""
+
+from __future__ import annotations
+
+import logging
+import random
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.nn import functional as F
+
+from hatlit.config import SourcesConfig
+from hatlit.datamodules.base import Domain, build_view
+from hatlit.datamodules.split import fit_normalisation
+from hatlit.encoders.base import ENCODERS, Classifier, build_classifier
+from hatlit.errors import InputError
+from hatlit.types import UNLABELLED
+from hatlit.zoo.card import Centroids, Training, to_floats
+
+#: Rows a forward pass outside training; bounds the memory that large models take.
+ROWS_A_PASS = 256
+
+
+@dataclass(frozen=True)
+class TrainedSource:
+    """A source before it enters a zoo; the fields are those that ``Zoo.add`` takes.
+
+    Attributes:
+        model: in eval mode, on the CPU.
+        encoder: name of the encoder in the registry.
+        class_names: the classes that the training rows show, in the order of the head's outputs.
+        centroids: per class the mean feature vector (feature_dim,) of its training rows.
+        accuracy: share of the test rows that are classified correctly; those of classes it never saw count as wrong.
+        num_samples: labelled training rows.
+        training: how it was trained.
+    """
+
+    model: Classifier
+    encoder: str
+    class_names: tuple[str, ...]
+    centroids: Centroids
+    accuracy: float
+    num_samples: int
+    training: Training
+
+
+def default_encoders(modality: str) -> list[str]:
+    """Names the architectures that the domains of a zoo get in turn: each family's ``_tiny`` size.
+
+    A modality without such sizes gives all of its encoders.
+
+    Raises:
+        InputError: the modality has no encoder.
+    """
+    names = ENCODERS.names(modality)
+    if not names:
+        raise InputError(f"No encoder is registered for modality '{modality}'.")
+    return [name for name in names if name.endswith("_tiny")] or names
+
+
+def train_source(
+    domain: Domain, train_rows: np.ndarray, test_rows: np.ndarray, encoder_name: str, config: SourcesConfig, seed: int
+) -> TrainedSource:
+    """Trains a classifier on some rows of a domain.
+
+    The same arguments give the same weights, and the global random state is left as it was.
+
+    Args:
+        domain: whose data it is.
+        train_rows: (N,) rows to learn from; those without a class only count for the normalisation.
+        test_rows: (M,) rows that measure the accuracy; those without a class do not count.
+        encoder_name: name in the registry of encoders.
+        config: how long and how fast to learn.
+        seed: of initial weights, batch order and dropout.
+
+    Raises:
+        InputError: no training row or no test row has a class, or the encoder is unknown.
+    """
+    spec = fit_normalisation(domain, train_rows)
+    numbers, train_rows, test_rows = _known_classes(domain, train_rows, test_rows)
+    train_view = build_view(domain.tensor(train_rows), domain.recorded, spec)
+    train_label = torch.from_numpy(np.searchsorted(numbers, domain.labels[train_rows]))
+    with isolate_rng():
+        _seed_everything(seed)
+        model = build_classifier(encoder_name, spec, len(numbers))
+        _fit(model, train_view, train_label, config, seed)
+    class_names = tuple(domain.class_names[number] for number in numbers)
+    training = Training(max_epochs=config.max_epochs, seed=seed, labels=len(train_rows))
+    return examine(model, encoder_name, class_names, domain, train_rows, test_rows, training)
+
+
+def examine(
+    model: Classifier,
+    encoder_name: str,
+    class_names: Sequence[str],
+    domain: Domain,
+    train_rows: np.ndarray,
+    test_rows: np.ndarray,
+    training: Training,
+) -> TrainedSource:
+    """Finds out what the card of a trained model says: centroids of what it learned from, accuracy on what it did not.
+
+    Args:
+        model: trained; put in eval mode.
+        encoder_name: its architecture in the registry.
+        class_names: names of its head's outputs, in order.
+        domain: whose data it was trained on.
+        train_rows: (N,) labelled rows that it learned from.
+        test_rows: (M,) rows with a class that it did not learn from.
+        training: how it was trained.
+
+    Raises:
+        InputError: the head does not have one output a class name, or the model cannot see the domain's samples.
+    """
+    if model.head.out_features != len(class_names):
+        raise InputError(f"The model's head has {model.head.out_features} outputs for {len(class_names)} class names.")
+    model.eval()
+    views = (build_view(domain.tensor(rows), domain.recorded, model.input_spec) for rows in (train_rows, test_rows))
+    (features, _), (_, logits) = (_outputs(model, view) for view in views)
+    names = np.array(domain.class_names)
+    learned = names[domain.labels[train_rows]]
+    predicted = np.array(class_names)[logits.argmax(1).numpy()]
+    centroids = tuple(
+        to_floats(features[torch.from_numpy(learned == name)].mean(0).numpy()) if (learned == name).any() else None
+        for name in class_names
+    )
+    return TrainedSource(
+        model=model,
+        encoder=encoder_name,
+        class_names=tuple(class_names),
+        centroids=centroids,
+        accuracy=float(np.mean(predicted == names[domain.labels[test_rows]])),
+        num_samples=len(train_rows),
+        training=training,
+    )
+
+
+class _SourceTraining(lightning.LightningModule):
+    """Cross-entropy with AdamW, its learning rate falling to zero along a cosine."""
+
+    def __init__(self, model: Classifier, config: SourcesConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        view, label = batch
+        return F.cross_entropy(self.model(view), label)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _ShuffledBatches:
+    """Batches cut from tensors in memory, in a new order each time they are gone through."""
+
+    def __init__(self, view: Tensor, label: Tensor, batch_size: int, seed: int) -> None:
+        self._view, self._label = view, label
+        self._batch_size = batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self._label) // self._batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self._label), generator=self._generator)
+        for rows in order.split(self._batch_size):
+            yield self._view[rows], self._label[rows]
+
+
+def _fit(model: Classifier, view: Tensor, label: Tensor, config: SourcesConfig, seed: int) -> None:
+    with quiet_lightning():
+        # barebones leaves out what a fit of a second does not need: logging, progress bar, checkpoints, summary.
+        trainer = lightning.Trainer(max_epochs=config.max_epochs, devices=1, barebones=True)
+        trainer.fit(_SourceTraining(model, config), _ShuffledBatches(view, label, config.batch_size, seed))
+    model.cpu().eval()
+
+
+def _outputs(model: Classifier, view: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns features (N, feature_dim) and logits (N, num_classes) of views (N, channels, *shape)."""
+    with torch.no_grad():
+        features, logits = zip(*(model.both(part) for part in view.split(ROWS_A_PASS)), strict=True)
+    return torch.cat(features), torch.cat(logits)
+
+
+def _known_classes(
+    domain: Domain, train_rows: np.ndarray, test_rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the class numbers that training rows show, ascending, and the rows of either kind that have a class."""
+    train_rows, test_rows = (rows[domain.labels[rows] != UNLABELLED] for rows in (train_rows, test_rows))
+    for rows, part in ((train_rows, "training"), (test_rows, "test")):
+        if not len(rows):
+            raise InputError(f"Domain '{domain.name}' has no labelled {part} sample, so it cannot become a source.")
+    return np.unique(domain.labels[train_rows]), train_rows, test_rows
+
+
+def _seed_everything(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silences what Lightning tells about hardware and data loading, once for each of hundreds of sources."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

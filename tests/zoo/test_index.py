@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hatlit.zoo import index as index_module
+from hatlit.zoo.card import Card, Statistic
+from hatlit.zoo.folder import Folder
+from hatlit.zoo.index import CardIndex
+from hatlit.zoo.store import Zoo
+
+
+@pytest.fixture
+def filled(zoo: Zoo, make_source: Any) -> Zoo:
+    for number in range(3):
+        zoo.add(f"s{number}", **make_source(number))
+    zoo.index()
+    return Zoo.open(zoo.url)
+
+
+def read_ids(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the cards that the index reads one by one when it is asked for."""
+    read = index_module.read_card
+    seen = []
+
+    def counted(folder: Folder, source_id: str, modality: str) -> Card:
+        seen.append(source_id)
+        return read(folder, source_id, modality)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index_module, "read_card", counted)
+        assert agrees(zoo.index(), zoo)
+    return seen
+
+
+def agrees(index: CardIndex, zoo: Zoo) -> bool:
+    cards = [zoo.card(source_id) for source_id in index.ids]
+    mean, spread = index.statistics["moments"]
+    assert mean.dtype == spread.dtype == np.float32
+    np.testing.assert_array_equal(mean, np.array([c.statistics["moments"].mean for c in cards], dtype=np.float32))
+    np.testing.assert_array_equal(spread, np.array([c.statistics["moments"].spread for c in cards], dtype=np.float32))
+    return list(index.cards) == cards
+
+
+def test_the_index_says_what_the_cards_say(filled: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert filled.index().ids == ("s0", "s1", "s2")
+    assert read_ids(Zoo.open(filled.url), monkeypatch) == []
+
+
+def test_an_empty_zoo_has_an_empty_index(zoo: Zoo) -> None:
+    for again in (zoo, Zoo.open(zoo.url)):
+        index = again.index()
+        assert index.ids == () and index.cards == ()
+        assert index.statistics["moments"].mean.shape == (0, 0)
+
+
+def test_only_what_changed_is_read_again(filled: Zoo, make_source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.add("s3", **make_source(3))
+    assert read_ids(filled, monkeypatch) == ["s3"]
+    assert filled.index().ids == ("s0", "s1", "s2", "s3")
+
+
+def test_an_edited_card_counts_at_once(filled: Zoo) -> None:
+    assert filled.cards()[1].accuracy == 0.75
+    file = Path(filled.url) / "sources/s1/card.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"accuracy": 0.25}))
+    assert [card.accuracy for card in filled.cards()] == [0.75, 0.25, 0.75]
+
+
+def test_a_removed_source_is_gone_at_once(filled: Zoo) -> None:
+    (Path(filled.url) / "sources/s1/card.json").unlink()
+    assert filled.index().ids == ("s0", "s2")
+    assert agrees(filled.index(), filled)
+
+
+@pytest.mark.parametrize("name", ["index.json", "cards.jsonl", "statistics.safetensors"])
+@pytest.mark.parametrize("damage", ["absent", "empty", "cut", "flipped", "noise"])
+def test_a_broken_index_is_made_anew(name: str, damage: str, filled: Zoo) -> None:
+    file = Path(filled.url) / "index" / name
+    data = file.read_bytes()
+    if damage == "absent":
+        file.unlink()
+    else:
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        file.write_bytes({"empty": b"", "cut": data[:middle], "flipped": flipped, "noise": b"\x80\x02}."}[damage])
+    assert agrees(filled.index(), filled)
+    assert agrees(Zoo.open(filled.url).index(), filled)
+
+
+def test_a_zoo_that_cannot_be_written_is_still_indexed(
+    zoo: Zoo, make_source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo.add("a", **make_source())
+
+    def read_only(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("hatlit.zoo.folder.LocalFolder._replace", read_only)
+    assert agrees(zoo.index(), zoo)
+    assert not (Path(zoo.url) / "index/index.json").exists()
+
+
+def test_broken_cards_are_left_out_and_named(filled: Zoo, make_source: Any, caplog: pytest.LogCaptureFixture) -> None:
+    (Path(filled.url) / "sources/s0/card.json").write_text("{}")
+    wide = Statistic.of(np.zeros(9), np.zeros(9))
+    filled.add("wide", **make_source(4) | {"statistics": {"moments": wide}})
+    for zoo in (filled, Zoo.open(filled.url)):
+        index = zoo.index()
+        assert index.ids == ("s1", "s2")
+        assert set(index.faults) == {"s0", "wide"}
+        assert "9 numbers in the statistic 'moments', others 4" in index.faults["wide"]
+        assert agrees(index, zoo)
+    assert "Left out: The card of source 's0' is not valid" in caplog.text
+    assert dict(filled.verify())["wide"] == index.faults["wide"]
+
+
+def test_stray_folders_are_no_sources(filled: Zoo) -> None:
+    for name in (".hidden", "a b", "half"):
+        (Path(filled.url) / "sources" / name).mkdir()
+    for name in (".hidden", "a b"):
+        (Path(filled.url) / "sources" / name / "card.json").write_text("{}")
+    assert filled.ids() == ["s0", "s1", "s2"]
