@@ -160,16 +160,16 @@ def _recordings(wearer: _Wearer, activity: int, rng: np.random.Generator) -> np.
     """
     motion = _MOTIONS[wearer.place][ACTIVITIES[activity]]
     time = round(_CLOCK * WINDOW_SECONDS * (WINDOWS + 1) / 2)
-    pace = wearer.pace * np.exp(rng.normal(0, 0.08, (RECORDINGS, 1)))
-    drift = np.cumsum(rng.normal(0, 0.005, (RECORDINGS, time)), axis=1)
+    pace = wearer.pace * np.exp(rng.normal(0, 0.1, (RECORDINGS, 1)))
+    drift = np.cumsum(rng.normal(0, 0.008, (RECORDINGS, time)), axis=1)
     phase = rng.uniform(0, 2 * np.pi, (RECORDINGS, 1)) + np.cumsum(
         2 * np.pi * motion.cadence * pace * (1 + drift) / _CLOCK, axis=1
     )
-    vigour = wearer.vigour[activity] * np.exp(rng.normal(0, 0.2, (RECORDINGS, 1, 1)))
+    vigour = wearer.vigour[activity] * np.exp(rng.normal(0, 0.25, (RECORDINGS, 1, 1)))
     waves = vigour * _waves(phase, motion, wearer, activity)
-    posture = np.array([*motion.posture, 0.0]) + wearer.posture[activity] + rng.normal(0, 0.09, (RECORDINGS, 3))
+    posture = np.array([*motion.posture, 0.0]) + wearer.posture[activity] + rng.normal(0, 0.1, (RECORDINGS, 3))
     force, turning = _sense(posture[:, :, None] + waves[:, :3], waves[:, 3:])
-    mounting = _rotations(rng.normal(0, 0.09, (RECORDINGS, 3))) @ wearer.mounting
+    mounting = _rotations(rng.normal(0, 0.1, (RECORDINGS, 3))) @ wearer.mounting
     felt = np.concatenate([mounting @ force, mounting @ turning], axis=1)
     return _device(felt, wearer, rng)
 

@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+#: Columns that a table may take where there is no terminal to ask.
+WIDTH_OF_FILES = 140
+
 
 class Display:
     """Speaks to the user.
@@ -21,7 +24,7 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None, silent: bool = False) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True, quiet=silent)
+        self._console = console or _console(silent)
 
     def say(self, line: str) -> None:
         """Shows one line."""
@@ -96,3 +99,10 @@ def human_bytes(number: float) -> str:
 
 def _is_number(cell: str) -> bool:
     return cell[:1].isdigit()
+
+
+def _console(silent: bool) -> Console:
+    console = Console(highlight=False, soft_wrap=True, quiet=silent)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_FILES
+    return console

@@ -65,21 +65,22 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
     # Everything that is not a parameter is equal in all processes by construction, so DDP need not send it each step.
     strategy: Any = DDPStrategy(broadcast_buffers=False) if config.devices > 1 else "auto"
     try:
-        return L.Trainer(
-            accelerator=config.accelerator,
-            devices=config.devices,
-            strategy=strategy,
-            precision=config.precision,  # type: ignore[arg-type]
-            max_epochs=config.max_epochs,
-            logger=list(loggers),
-            callbacks=list(callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1_000_000,
-        )
+        with quiet_lightning():
+            return L.Trainer(
+                accelerator=config.accelerator,
+                devices=config.devices,
+                strategy=strategy,
+                precision=config.precision,  # type: ignore[arg-type]
+                max_epochs=config.max_epochs,
+                logger=list(loggers),
+                callbacks=list(callbacks),
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+                use_distributed_sampler=False,
+                num_sanity_val_steps=0,
+                log_every_n_steps=1_000_000,
+            )
     except (ValueError, RuntimeError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(
             f"The Trainer cannot be set up as --trainer asks: {str(error).strip().splitlines()[0]}"

@@ -37,7 +37,8 @@ def adapt(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, 
 
 def freeze(source: Classifier) -> Classifier:
     """Puts a source in eval mode and takes its parameters out of every gradient; returns it."""
-    return source.eval().requires_grad_(False)
+    source.eval().requires_grad_(False).zero_grad()
+    return source
 
 
 def moving_parameters(source: Classifier, part: str) -> list[nn.Parameter]:

@@ -186,7 +186,7 @@ def _fit(model: Classifier, view: Tensor, label: Tensor, config: SourcesConfig, 
         # barebones leaves out what a fit of a second does not need: logging, progress bar, checkpoints, summary.
         trainer = lightning.Trainer(max_epochs=config.max_epochs, devices=1, barebones=True)
         trainer.fit(_SourceTraining(model, config), _ShuffledBatches(view, label, config.batch_size, seed))
-    model.cpu().eval()
+    model.cpu().eval().zero_grad()
 
 
 def _outputs(model: Classifier, view: Tensor) -> tuple[Tensor, Tensor]:

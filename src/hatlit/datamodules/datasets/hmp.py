@@ -21,7 +21,7 @@ ACTIVITIES = ("Climb_stairs", "Drink_glass", "Getup_bed", "Pour_water", "Sitdown
 VOLUNTEERS = ("f1", "f2", "f3", "f4", "m1", "m2", "m3")
 
 _FILE_NAME = re.compile(r"Accelerometer-[\d-]+-[a-z_]+-([fm]\d+)\.txt")
-_CODES = {str(code): code for code in range(64)}  # six bits
+_CODES = {text: code for code in range(64) for text in (f"{code}", f"{code:02}")}  # six bits
 _RANGE = 14.709  # m/s² at the ends of the scale, 1.5 g
 
 

@@ -85,7 +85,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             _skip_header(file)
-            content = _ArrayUnpickler(file).load()
+            content = _ArrayUnpickler(file).load().item()
     except InputError:
         raise
     # A damaged pickle can raise nearly anything.

@@ -1,0 +1,95 @@
+import pytest
+import torch
+from torch import nn
+
+from hatlit.config import AdaptConfig
+from hatlit.encoders.base import Classifier, InputSpec
+from hatlit.fusion.adapt import adapt, moving_parameters, pull_to_start
+
+SPEC = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
+
+
+class TwoBlocks(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 4), nn.Tanh())
+        self.feature_dim, self.input_spec = 4, SPEC
+
+
+def make(seed=0):
+    torch.manual_seed(seed)
+    return Classifier(TwoBlocks(), 3).eval()
+
+
+def few(rows=6, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, 2, 8, generator=generator), torch.arange(rows) % 3
+
+
+def moved(before, after):
+    return {name for name, value in before.state_dict().items() if not torch.equal(value, after.state_dict()[name])}
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        ("all", {"encoder.1.weight", "encoder.1.bias", "encoder.3.weight", "encoder.3.bias", "head.weight", "head.bias"}),
+        ("last_block", {"encoder.3.weight", "encoder.3.bias", "head.weight", "head.bias"}),
+        ("head", {"head.weight", "head.bias"}),
+    ],
+)
+def test_only_the_named_part_moves(part, names):
+    source = make()
+    adapted = adapt(source, *few(), AdaptConfig(part=part, steps=3, learning_rate=0.01), seed=0)
+    assert moved(source, adapted) == names
+
+
+def test_source_stays_as_it_is_and_the_copy_is_frozen():
+    source = make()
+    before = {name: value.clone() for name, value in source.state_dict().items()}
+    adapted = adapt(source, *few(), AdaptConfig(steps=5), seed=0)
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in before.items())
+    assert not adapted.training
+    assert not any(parameter.requires_grad for parameter in adapted.parameters())
+
+
+def test_adaptation_learns_the_labelled_few():
+    view, label = few()
+    adapted = adapt(make(), view, label, AdaptConfig(steps=200, learning_rate=0.02), seed=0)
+    assert (adapted(view).argmax(-1) == label).all()
+
+
+def test_no_steps_or_no_known_label_changes_nothing():
+    source, (view, label) = make(), few()
+    assert not moved(source, adapt(source, view, label, AdaptConfig(steps=0), seed=0))
+    assert not moved(source, adapt(source, view, torch.full_like(label, -1), AdaptConfig(steps=5), seed=0))
+
+
+def test_rows_of_unknown_classes_have_no_say():
+    source, (view, label) = make(), few()
+    known = adapt(source, view[:3], label[:3], AdaptConfig(steps=4), seed=0)
+    masked = torch.cat([label[:3], torch.full((3,), -1)])
+    assert not moved(known, adapt(source, view, masked, AdaptConfig(steps=4), seed=0))
+
+
+def test_same_seed_same_weights_and_the_pull_holds_back():
+    source = make()
+    free = adapt(source, *few(100), AdaptConfig(steps=20, learning_rate=0.01), seed=3)
+    again = adapt(source, *few(100), AdaptConfig(steps=20, learning_rate=0.01), seed=3)
+    held = adapt(source, *few(100), AdaptConfig(steps=20, learning_rate=0.01, pull=10.0), seed=3)
+    assert not moved(free, again)
+
+    def distance(adapted):
+        return sum(float((a - b).square().sum()) for a, b in zip(adapted.parameters(), source.parameters(), strict=True))
+
+    assert distance(held) < 0.2 * distance(free)
+
+
+def test_pull_by_hand():
+    now = [nn.Parameter(torch.tensor([1.0, 2.0])), nn.Parameter(torch.tensor(3.0))]
+    assert float(pull_to_start(now, [torch.tensor([0.0, 0.0]), torch.tensor(1.0)]).detach()) == 1 + 4 + 4
+
+
+def test_an_encoder_without_blocks_leaves_the_head_to_move():
+    source = make()
+    source.encoder = nn.Flatten()
+    assert moving_parameters(source, "last_block") == list(source.head.parameters())

@@ -1,0 +1,120 @@
+import pytest
+import torch
+from torch import nn
+
+from hatlit.encoders.base import Classifier, InputSpec
+from hatlit.errors import InputError
+from hatlit.files import cache_folder
+from hatlit.fusion.bank import SourceBank
+
+RECORDED = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
+SCALED = InputSpec(modality="imu", channels=("y",), shape=(8,), mean=(0.5,), std=(2.0,))
+
+
+class Noisy(nn.Module):
+    """Two features; dropout would give it away if it were ever put in training mode."""
+
+    def __init__(self, spec):
+        super().__init__()
+        self.input_spec, self.feature_dim = spec, 2
+        self.project = nn.Linear(8 * spec.num_channels, 2)
+        self.dropout = nn.Dropout(0.5)
+        self.calls = 0
+
+    def forward(self, view):
+        self.calls += 1
+        return self.dropout(self.project(view.flatten(1)))
+
+
+def make_sources():
+    torch.manual_seed(0)
+    return [Classifier(Noisy(RECORDED), 3), Classifier(Noisy(SCALED), 2)]
+
+
+def samples(rows=10, seed=1):
+    return torch.randn(rows, 2, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def make_bank(sources=None, train_heads=False, fingerprint="rows"):
+    return SourceBank(
+        sources or make_sources(),
+        ["first", "second"],
+        [("walk", "run", "sit"), ("run", "walk")],
+        ("walk", "run"),
+        samples(),
+        RECORDED,
+        fingerprint,
+        train_heads,
+    )
+
+
+def test_outputs_equal_those_of_the_sources():
+    sources = make_sources()
+    bank = make_bank(sources)
+    rows = torch.tensor([3, 0, 7])
+    outputs = bank(rows)
+    features, logits = sources[1].both((samples()[:, 1:] - 0.5) / 2)
+    standardised = (features - features.mean(0)) / features.std(0, correction=0)
+    assert torch.allclose(outputs.features[1], standardised[rows], atol=1e-5)
+    assert torch.allclose(outputs.probabilities[:, 1], logits.softmax(-1)[rows][:, [1, 0]], atol=1e-6)
+
+
+def test_mass_on_foreign_classes_is_missing():
+    outputs = make_bank()(torch.arange(10))
+    assert (outputs.known_mass[:, 0] < 1).all()
+    assert torch.allclose(outputs.known_mass[:, 1], torch.ones(10))
+
+
+def test_outputs_are_the_same_cached_or_not():
+    first, second = make_bank(), make_bank()
+    assert len(list((cache_folder() / "outputs").iterdir())) == 2
+    rows = torch.arange(10)
+    assert torch.equal(first(rows).probabilities, second(rows).probabilities)
+    assert all(torch.equal(a, b) for a, b in zip(first(rows).features, second(rows).features, strict=True))
+
+
+def test_sources_run_once_and_not_at_all_when_cached():
+    sources = make_sources()
+    bank = make_bank(sources)
+    for _ in range(3):
+        bank(torch.arange(4))
+    assert sources[0].encoder.calls == 1
+    make_bank(sources)
+    assert sources[0].encoder.calls == 1
+    make_bank(sources, fingerprint="others")
+    assert sources[0].encoder.calls == 2
+
+
+def test_asking_about_training_rows_gives_what_is_stored():
+    bank = make_bank()
+    asked, stored = bank.ask(samples()), bank(torch.arange(10))
+    assert torch.allclose(asked.probabilities, stored.probabilities, atol=1e-6)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(asked.features, stored.features, strict=True))
+
+
+def test_sources_are_frozen_and_stay_in_eval_mode():
+    sources = make_sources()
+    bank = make_bank(sources)
+    bank.train()
+    assert not any(source.training for source in sources)
+    assert not any(parameter.requires_grad for source in sources for parameter in source.parameters())
+    assert list(bank.parameters()) == []
+    assert bank.state_dict() == {}
+
+
+def test_a_source_without_a_common_class_is_refused():
+    with pytest.raises(InputError, match="do not overlap"):
+        SourceBank(make_sources()[:1], ["a"], [("p", "q", "r")], ("walk",), samples(), RECORDED, "rows")
+
+
+def test_learning_heads_start_at_the_sources_and_are_held_there():
+    bank, frozen = make_bank(train_heads=True), make_bank()
+    rows = torch.arange(10)
+    assert torch.allclose(bank(rows).probabilities, frozen(rows).probabilities, atol=1e-5)
+    assert float(bank.distance_to_start().detach()) == 0
+    with torch.no_grad():
+        bank.heads[0].bias += 1.0
+    assert float(bank.distance_to_start().detach()) == pytest.approx(3.0)
+    bank(rows).probabilities.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in bank.heads.parameters())
+    assert set(bank.state_dict()) == {f"heads.{n}.{kind}" for n in (0, 1) for kind in ("weight", "bias")}

@@ -1,0 +1,71 @@
+"""A small transfer task: three people do three things, a fourth has one label of each."""
+
+import numpy as np
+import pytest
+import torch
+
+from hatlit.config import LabelsConfig, OptimizerConfig, TrainConfig, TrainerConfig
+from hatlit.datamodules.base import Domain
+from hatlit.datamodules.split import labelled_rows, split_domain
+from hatlit.datamodules.target import TargetData
+from hatlit.encoders.base import InputSpec
+from hatlit.methods.base import SelectedSource, TransferTask
+from hatlit.zoo.train_source import train_source
+
+CLASSES = ("slow", "fast", "still")
+
+
+def make_domain(name, seed, rows=90):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(rows) % 3
+    time = np.arange(32) / 16
+    tilt = rng.normal(size=3)
+    rate = np.array([1.0, 2.5, 0.0])[labels] * rng.normal(1, 0.05, rows)
+    wave = np.sin(2 * np.pi * (rate[:, None] * time + rng.random((rows, 1))))[:, None] * (1 + 0.4 * tilt[None, :, None])
+    samples = (wave + 0.3 * tilt[None, :, None] + 0.4 * rng.normal(size=(rows, 3, 32))).astype(np.float32)
+    recorded = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(32,), rate=16.0)
+    return Domain(name, samples, labels, np.arange(rows), recorded, CLASSES)
+
+
+def make_sources():
+    config = TrainConfig().sources
+    config.max_epochs = 6
+    sources = []
+    for number, encoder in enumerate(["cnn_nano", "tcn_nano", "cnn_nano"]):
+        domain = make_domain(f"source-{number}", seed=number)
+        split = split_domain(domain, LabelsConfig(), seed=0)
+        trained = train_source(domain, labelled_rows(domain, split), split.test, encoder, config, seed=number)
+        sources.append(SelectedSource(domain.name, encoder, trained.model, trained.class_names))
+    return tuple(sources)
+
+
+@pytest.fixture(scope="session")
+def sources():
+    return make_sources()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def task(sources):
+    """Returns a function that makes a task, with changes to its options."""
+
+    def make(method="hat", seed=0, **changes):
+        domain = make_domain("target", seed=50)
+        target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=1), seed=seed))
+        config = TrainConfig(method=method, seed=seed, trainer=TrainerConfig(max_epochs=3, batch_size=16))
+        config.optimizer = OptimizerConfig()
+        config.hat.adapt.steps = 5
+        for path, value in changes.items():
+            *outer, last = path.split("__")
+            holder = config
+            for name in outer:
+                holder = getattr(holder, name)
+            setattr(holder, last, value)
+        torch.manual_seed(0)
+        return TransferTask(target, target.spec, sources, config)
+
+    return make

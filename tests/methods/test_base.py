@@ -1,0 +1,109 @@
+import lightning as L
+import pytest
+import torch
+
+from hatlit.datamodules.target import TargetDataModule
+from hatlit.methods.base import METHODS, label_losses, mean_over_rows
+from hatlit.methods.labels_only import LabelsOnly
+from hatlit.zoo.train_source import quiet_lightning
+
+
+def run(task, method=None, **trainer_options):
+    method = method or METHODS.get(task.config.method).build(task)
+    rows = task.target.rows(method.student.input_spec)
+    data = TargetDataModule(rows, task.config.trainer.batch_size, task.config.seed)
+    with quiet_lightning():
+        trainer = L.Trainer(
+            max_epochs=task.config.trainer.max_epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            **trainer_options,
+        )
+        torch.manual_seed(task.config.seed)
+        trainer.fit(method, data)
+    return method, trainer
+
+
+def weights(method):
+    return torch.cat([parameter.detach().flatten() for parameter in method.student.parameters()])
+
+
+def test_label_losses_count_labelled_rows_only():
+    logits = torch.tensor([[0.0, 0.0], [5.0, -5.0]])
+    values, mask = label_losses(logits, torch.tensor([1, -1]))
+    assert mask.tolist() == [True, False]
+    assert float(mean_over_rows(values, mask)) == pytest.approx(torch.log(torch.tensor(2.0)).item())
+
+
+def test_mean_over_no_rows_is_a_zero_that_can_go_backward():
+    values = torch.ones(3, requires_grad=True)
+    loss = mean_over_rows(values, torch.zeros(3, dtype=torch.bool))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert values.grad.tolist() == [0, 0, 0]
+
+
+def test_global_step_counts_every_optimizer(task):
+    _, alone = run(task("labels_only"))
+    _, pair = run(task("hat"))
+    assert alone.global_step > 0
+    assert pair.global_step == 2 * alone.global_step
+
+
+def test_same_seed_gives_every_method_the_same_first_student(task):
+    first, second = (METHODS.get(name).build(task(name)) for name in ("labels_only", "hat"))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(LabelsOnly.build(task("labels_only", seed=1))))
+
+
+def test_accumulated_gradients_equal_one_large_batch(task):
+    """A batch seen twice, its gradients added up and halved, moves the student exactly as seen once."""
+    settings = {"optimizer__schedule": "constant", "trainer__max_epochs": 1}
+    whole = task("labels_only", trainer__batch_size=64, **settings)
+    rows = whole.target.rows(whole.student_spec)
+    reference, _ = run(whole)
+    parts = task("labels_only", optimizer__accumulate=2, **settings)
+    method = LabelsOnly.build(parts)
+    batch = next(iter(TargetDataModule(rows, 64, 0).train_dataloader()))
+    with quiet_lightning():
+        trainer = L.Trainer(
+            max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
+        trainer.fit(method, torch.utils.data.DataLoader([batch, batch], batch_size=None))
+    assert trainer.global_step == 1
+    assert torch.allclose(weights(method), weights(reference), atol=1e-6)
+
+
+def test_leftover_batches_of_an_epoch_are_stepped(task):
+    _, trainer = run(task("labels_only", optimizer__accumulate=1000))
+    assert trainer.global_step == 3
+
+
+def test_clipping_bounds_the_step(task):
+    options = {"trainer__max_epochs": 1, "optimizer__schedule": "constant"}
+    seen = []
+
+    class Watched(LabelsOnly):
+        def clip_gradients(self, *args, **kwargs):
+            super().clip_gradients(*args, **kwargs)
+            norms = [p.grad.norm() for p in self.student.parameters() if p.grad is not None]
+            seen.append(float(torch.stack(norms).norm()))
+
+    made = task("labels_only", optimizer__clip_norm=0.01, **options)
+    run(made, Watched.build(made))
+    assert seen
+    assert max(seen) <= 0.01 + 1e-6
+
+
+def test_cosine_schedule_ends_at_zero_and_constant_stays(task):
+    for schedule, last in (("cosine", 0.0), ("constant", 2e-3)):
+        _, trainer = run(task("hat", optimizer__schedule=schedule))
+        assert trainer.optimizers[1].param_groups[0]["lr"] == pytest.approx(last, abs=1e-9)
+
+
+def test_same_seed_same_student_twice(task):
+    assert torch.equal(weights(run(task("hat"))[0]), weights(run(task("hat"))[0]))

@@ -1,0 +1,146 @@
+import pytest
+import torch
+
+from hatlit.datamodules.target import TargetDataModule
+from hatlit.errors import InputError
+from hatlit.experiments.fitting import fit, make_trainer
+from hatlit.methods.base import METHODS
+from hatlit.methods.hat import HaT
+from hatlit.types import UNLABELLED
+
+
+def batch_of(task, method):
+    rows = task.target.rows(method.student.input_spec)
+    return next(iter(TargetDataModule(rows, 16, 0).train_dataloader()))
+
+
+def run(task, method=None):
+    method = method or HaT.build(task)
+    data = TargetDataModule(task.target.rows(method.student.input_spec), 16, task.config.seed)
+    fit(method, data, make_trainer(task.config.trainer, [], []), task.config.seed, None)
+    return method
+
+
+def test_gradient_reaches_every_trainable_tensor_and_no_frozen_one(task):
+    made = task(hat__mixer__train_heads=True, trainer__max_epochs=1)
+    method = run(made)
+    method.zero_grad()
+    batch = batch_of(made, method)
+    torch.stack(list(method.losses(batch).values())).sum().backward()
+    trained = {id(p) for parameters in method.trained_parts().values() for p in parameters}
+    for name, parameter in method.named_parameters():
+        assert id(parameter) in trained, f"{name} has no optimizer"
+        assert parameter.grad is not None, f"no gradient reaches {name}"
+        assert float(parameter.grad.abs().sum()) > 0 or name.startswith("mixer.keys"), f"the gradient of {name} is zero"
+    assert all(p.grad is None for source in method.bank._sources for p in source.parameters())
+    assert all(float(key.weight.grad.abs().sum()) > 0 for key in method.mixer.keys)
+
+
+@pytest.mark.parametrize("detached", [True, False])
+def test_the_mixers_loss_stops_at_the_students_features_unless_told_otherwise(task, detached):
+    made = task(hat__mixer__detach_query=detached)
+    method = HaT.build(made)
+    method.losses(batch_of(made, method))["mixer"].backward()
+    reached = any(p.grad is not None and p.grad.abs().sum() > 0 for p in method.student.parameters())
+    assert reached is not detached
+
+
+def test_before_the_first_write_the_student_learns_from_labels_alone(task):
+    made = task(hat__injection__hint_weight=0.0)
+    method, plain = HaT.build(made), METHODS.get("labels_only").build(task("labels_only"))
+    batch = batch_of(made, method)
+    assert float(method.alpha) == 0
+    assert torch.allclose(method.losses(batch)["student"], plain.losses(batch)["student"])
+
+
+def test_after_a_write_the_loss_is_labels_plus_dictionary(task):
+    made = task(hat__injection__hint_weight=0.0, hat__injection__weight=3.0)
+    method = HaT.build(made)
+    batch = batch_of(made, method)
+    before = method.losses(batch)["student"].detach()
+    fused = torch.full_like(method.dictionary.entries, 1 / 3)
+    method.dictionary.write(0.5, fused)
+    method.alpha.fill_(0.5)
+    log_q = method.student(batch.target).log_softmax(-1)
+    divergence = ((1 / 3) * (torch.log(torch.tensor(1 / 3)) - log_q)).sum(-1).mean()
+    assert torch.allclose(method.losses(batch)["student"], before + 0.5 * 3.0 * divergence, atol=1e-6)
+
+
+def test_dictionary_holds_the_fused_predictions_of_the_best_mixer(task):
+    method = run(task(hat__injection__sharpen=1.0, trainer__max_epochs=1))
+    everything = torch.arange(len(method.dictionary.entries))
+    _, fused = method.fused(method._views, method.bank(everything))
+    assert torch.allclose(method.dictionary.entries, fused, atol=1e-6)
+    assert float(method.alpha) == float(method.dictionary.best)
+
+
+def test_a_closed_gate_writes_nothing_and_leaves_alpha_at_zero(task):
+    method = run(task(hat__dictionary__threshold=1.1))
+    assert not method.dictionary.is_written
+    assert float(method.alpha) == 0
+
+
+def test_a_strict_gate_writes_less_often_than_a_lenient_one(task):
+    strict, lenient = (run(task(hat__dictionary__strict=strict)) for strict in (True, False))
+    assert 1 <= int(strict.dictionary.writes) <= int(lenient.dictionary.writes)
+
+
+def test_the_gate_may_be_asked_after_each_step(task):
+    made = task(hat__dictionary__when="step", trainer__max_epochs=1)
+    method = run(made)
+    batches = len(TargetDataModule(made.target.rows(method.student.input_spec), 16, 0).train_dataloader())
+    assert int(method.dictionary.writes) > 1
+    assert int(method.dictionary.writes) <= batches + 1
+
+
+def test_learning_heads_move_but_are_held_by_the_pull(task):
+    free = run(task(hat__mixer__train_heads=True, hat__mixer__head_pull=0.0, hat__mixer__learning_rate=0.05))
+    held = run(task(hat__mixer__train_heads=True, hat__mixer__head_pull=100.0, hat__mixer__learning_rate=0.05))
+    assert 0 < float(held.bank.distance_to_start().detach()) < float(free.bank.distance_to_start().detach())
+
+
+def test_checkpoint_holds_hashes_in_place_of_sources(task, tmp_path):
+    made = task()
+    method = HaT.build(made)
+    trainer = make_trainer(made.config.trainer, [], [])
+    fit(method, TargetDataModule(made.target.rows(method.student.input_spec), 16, 0), trainer, 0, None)
+    trainer.save_checkpoint(tmp_path / "state.ckpt")
+    saved = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    assert saved["sources"] == dict(zip(method.bank.names, method.bank.hashes, strict=True))
+    size = sum(value.numel() for value in saved["state_dict"].values())
+    trained = sum(p.numel() for parts in method.trained_parts().values() for p in parts)
+    assert size == trained + method.dictionary.entries.numel() + 3  # best, writes, alpha
+
+
+def test_going_on_with_other_sources_is_refused(task):
+    method, other = HaT.build(task()), HaT.build(task(hat__adapt__steps=6))
+    checkpoint = {}
+    method.on_save_checkpoint(checkpoint)
+    with pytest.raises(InputError, match="began with other sources: source-0, source-1, source-2"):
+        other.on_load_checkpoint(checkpoint)
+    method.on_load_checkpoint(checkpoint)
+
+
+def test_hat_paper_is_the_same_class_without_adaptation_when_told(task):
+    assert METHODS.get("hat_paper") is HaT
+    method = HaT.build(task(hat__adapt__steps=0))
+    for adapted, source in zip(method.bank._sources, task().sources, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(adapted.parameters(), source.model.parameters(), strict=True))
+
+
+def test_student_beats_chance_and_mixer_explains_itself(task):
+    made = task(trainer__max_epochs=15, hat__adapt__steps=30)
+    method = run(made)
+    rows = made.target.test_rows(method.student.input_spec)
+    fused, weights = method.explain(rows)
+    assert fused.shape == (len(rows), 3)
+    assert torch.allclose(weights.sum(-1), torch.ones(len(rows)))
+    assert (method.student.eval()(rows.target).argmax(-1) == rows.label).float().mean() > 0.6
+    assert (rows.label != UNLABELLED).all()
+
+
+def test_one_source_gets_all_the_weight(task):
+    made = task()
+    method = run(type(made)(made.target, made.student_spec, made.sources[:1], made.config))
+    _, weights = method.explain(made.target.test_rows(method.student.input_spec))
+    assert torch.allclose(weights, torch.ones_like(weights))
