@@ -10,6 +10,27 @@ from typing import Literal
 
 from hatlit.errors import InputError
 
+#: Several names: a list in YAML, or one text with commas.
+Names = list[str] | str
+
+
+def names(several: Names) -> list[str]:
+    """Several names as a list."""
+    parts = several.split(",") if isinstance(several, str) else several
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _at_least(option: str, config: object, **least: float) -> None:
+    """Refuses numbers that are too small, named as the user types them.
+
+    Raises:
+        InputError: one of them is.
+    """
+    for name, bound in least.items():
+        value = getattr(config, name)
+        if not value >= bound:
+            raise InputError(f"--{option}{name} must be at least {bound}, not {value}.")
+
 
 @dataclass
 class DataConfig:
@@ -39,8 +60,8 @@ class LabelsConfig:
     def __post_init__(self) -> None:
         if self.per_class is not None and self.fraction is not None:
             raise InputError("--labels.per_class and --labels.fraction exclude each other; give one of them.")
-        if self.per_class is not None and self.per_class < 1:
-            raise InputError(f"--labels.per_class must be at least 1, not {self.per_class}.")
+        if self.per_class is not None:
+            _at_least("labels.", self, per_class=1)
         if self.fraction is not None and not 0 < self.fraction <= 1:
             raise InputError(f"--labels.fraction must lie above 0 and at most at 1, not {self.fraction}.")
 
@@ -58,12 +79,16 @@ class SourcesConfig:
         seed: of initial weights, batch order and dropout.
     """
 
-    encoders: list[str] = field(default_factory=list)
+    encoders: Names = field(default_factory=list)
     max_epochs: int = 30
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.encoders = names(self.encoders)
+        _at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0)
 
 
 @dataclass
@@ -103,6 +128,9 @@ class AdaptConfig:
     learning_rate: float = 3e-4
     pull: float = 0.0
 
+    def __post_init__(self) -> None:
+        _at_least("hat.adapt.", self, steps=0, learning_rate=0, pull=0)
+
 
 @dataclass
 class MixerConfig:
@@ -129,7 +157,8 @@ class MixerConfig:
     head_pull: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.heads < 1 or self.dim % self.heads:
+        _at_least("hat.mixer.", self, dim=1, heads=1, learning_rate=0, weight_decay=0, uniform_prior=0, head_pull=0)
+        if self.dim % self.heads:
             raise InputError(f"--hat.mixer.dim ({self.dim}) must be a multiple of --hat.mixer.heads ({self.heads}).")
 
 
@@ -168,6 +197,9 @@ class InjectionConfig:
     sharpen: float = 2.0
     hint_weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        _at_least("hat.injection.", self, weight=0, temperature=0.01, sharpen=0, hint_weight=0)
+
 
 @dataclass
 class HaTConfig:
@@ -204,6 +236,9 @@ class OptimizerConfig:
     clip_norm: float = 0.0
     accumulate: int = 1
 
+    def __post_init__(self) -> None:
+        _at_least("optimizer.", self, learning_rate=0, weight_decay=0, clip_norm=0, accumulate=1)
+
 
 @dataclass
 class TrainerConfig:
@@ -226,6 +261,9 @@ class TrainerConfig:
     devices: int = 1
     precision: str = "32-true"
     checkpoint_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        _at_least("trainer.", self, max_epochs=1, batch_size=2, devices=1, checkpoint_seconds=0)
 
 
 @dataclass
@@ -270,7 +308,13 @@ class TrainConfig:
     out: str = "runs"
     jobs: int = 0
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    plugin: list[str] = field(default_factory=list)
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+        _at_least("", self, jobs=0, seed=0)
+        if self.num_sources is not None:
+            _at_least("", self, num_sources=1)
 
 
 @dataclass
@@ -290,10 +334,13 @@ class ZooBuildConfig:
     out: str
     modality: str = "imu"
     data: DataConfig = field(default_factory=DataConfig)
-    leave_out: list[str] = field(default_factory=list)
+    leave_out: Names = field(default_factory=list)
     sources: SourcesConfig = field(default_factory=SourcesConfig)
     jobs: int = 0
-    plugin: list[str] = field(default_factory=list)
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin, self.leave_out = names(self.plugin), names(self.leave_out)
 
 
 @dataclass
@@ -305,9 +352,9 @@ class ZooAddConfig:
         encoder: architecture in the registry.
         domain: domain of the data set that it was trained on; statistics, centroids and accuracy come from there.
         id: name of the new source; without it, that of the domain.
-        class_names: names of the head's outputs, in order; without it, the classes that the domain's training samples have.
-        input_spec: JSON file with the view that the model expects; without it, the domain as recorded, normalised over its
-            training samples.
+        class_names: names of the head's outputs, in order; without it, the classes of the domain's training samples.
+        input_spec: JSON file with the view that the model expects; without it, the domain as recorded, normalised over
+            its training samples.
         modality: what the samples are.
         data: where the domain is.
         plugin: Python files whose encoders and data sets are registered first.
@@ -317,8 +364,11 @@ class ZooAddConfig:
     encoder: str
     domain: str
     id: str | None = None
-    class_names: list[str] = field(default_factory=list)
+    class_names: Names = field(default_factory=list)
     input_spec: str | None = None
     modality: str = "imu"
     data: DataConfig = field(default_factory=DataConfig)
-    plugin: list[str] = field(default_factory=list)
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin, self.class_names = names(self.plugin), names(self.class_names)

@@ -92,10 +92,10 @@ def _explain(message: str, kind: type) -> str:
         name = _unknown_option(unrecognised, in_group, at_top)
         close = " or ".join(f"--{one}" for one in nearest(name, known))
         return f"Unknown option '{name}': " + (f"did you mean {close}?" if close else "--help lists them.")
-    wrong = re.match(r'Parser key "([\w.]+)":(.*)', message, re.DOTALL)
+    wrong = re.match(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL)
     if wrong:
-        return f"--{wrong[1]} cannot be that: {_squeeze(wrong[2])}."
-    return f"{_squeeze(message)}."
+        return f"--{wrong[1]}{_wrong_value(wrong[2])}."
+    return f"The options cannot be read: {_on_one_line(message)}."
 
 
 def _unknown_option(*matches: re.Match[str] | None) -> str:
@@ -103,8 +103,16 @@ def _unknown_option(*matches: re.Match[str] | None) -> str:
     return ".".join(match.groups()).lstrip("-").split("=")[0]
 
 
-def _squeeze(text: str) -> str:
-    useful = re.sub(r"Does not validate against any of the Union subtypes.*?Errors:", "", text, flags=re.DOTALL)
-    useful = re.sub(r"Expected an? <class '(\w+)'>", r"expected \1", useful)
-    useful = re.sub(r"typing\.Literal", "one of ", useful).replace("NoneType", "nothing")
-    return re.sub(r"\s*\n\s*(- )?", ", ", useful.strip().strip("-").strip()).rstrip(".").replace(" , ", ", ")
+def _wrong_value(text: str) -> str:
+    """What a value must be and what it is instead, from the parser's many lines about it."""
+    classes = re.findall(r"Expected an? <class '(\w+)'>", text)
+    choices = re.findall(r"Expected an? typing\.Literal\[(.*?)\]", text)
+    given = re.search(r"(?:Given value|Got value): (.*)", text)
+    wanted = [*choices, *("nothing" if name == "NoneType" else name for name in classes)]
+    if not wanted or not given:
+        return f": {_on_one_line(text)}"
+    return f" must be {' or '.join(dict.fromkeys(wanted))}, not '{given[1].strip()}'"
+
+
+def _on_one_line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", ", ", text.strip()).rstrip(".")

@@ -8,7 +8,7 @@ import pytest
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.base import DATASETS, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.synthetic import ACTIVITIES, CHANNELS, RATES, build_fleet
+from hatlit.datamodules.synthetic import ACTIVITIES, CHANNELS, RATES, _rotations, _sense, build_fleet
 from hatlit.errors import InputError
 
 
@@ -67,6 +67,24 @@ def test_gravity_is_felt_at_rest(demo: DomainSet) -> None:
         assert np.linalg.norm(still, axis=1).mean() == pytest.approx(9.81, rel=0.1)
 
 
+def test_accelerometer_and_gyroscope_feel_one_rigid_motion() -> None:
+    clock = 100.0
+    time = np.arange(400) / clock
+    angles = np.stack([0.3 * np.sin(5 * time), 0.8 * np.cos(3 * time), 0.5 * np.sin(4 * time + 1)])
+    acceleration = np.stack([np.sin(time), np.cos(2 * time), np.sin(7 * time)])
+    force, turning = _sense(angles[None], acceleration[None])
+
+    def turned(axis: int, angle: float) -> np.ndarray:
+        return _rotations(angle * np.eye(3)[axis] + 1e-12)
+
+    pose = np.stack([turned(2, yaw) @ turned(1, pitch) @ turned(0, roll) for roll, pitch, yaw in angles.T])
+    felt = np.einsum("tji,jt->it", pose, acceleration + np.array([[0.0], [0.0], [9.81]]))
+    np.testing.assert_allclose(force[0], felt, atol=1e-6)
+    spin = np.einsum("tji,tjk->tik", pose, np.gradient(pose, 1 / clock, axis=0))  # skew matrix of the angular rate
+    rate = np.stack([spin[:, 2, 1], spin[:, 0, 2], spin[:, 1, 0]])
+    np.testing.assert_allclose(turning[0][:, 2:-2], rate[:, 2:-2], atol=0.01)
+
+
 def test_some_samples_are_held(demo: DomainSet) -> None:
     held = [(np.diff(domain.samples, axis=2) == 0).all(1).mean() for domain in demo.domains]
     assert max(held) > 0.03
@@ -85,5 +103,5 @@ def test_a_real_transfer_problem(demo: DomainSet) -> None:
 
 
 def test_reads_no_files(tmp_path) -> None:
-    with pytest.raises(InputError, match="--data.name"):
+    with pytest.raises(InputError, match=r"--data\.name"):
         DATASETS.get("demo", "imu")(tmp_path, "imu")

@@ -32,7 +32,10 @@ def moved(before, after):
 @pytest.mark.parametrize(
     ("part", "names"),
     [
-        ("all", {"encoder.1.weight", "encoder.1.bias", "encoder.3.weight", "encoder.3.bias", "head.weight", "head.bias"}),
+        (
+            "all",
+            {"encoder.1.weight", "encoder.1.bias", "encoder.3.weight", "encoder.3.bias", "head.weight", "head.bias"},
+        ),
         ("last_block", {"encoder.3.weight", "encoder.3.bias", "head.weight", "head.bias"}),
         ("head", {"head.weight", "head.bias"}),
     ],
@@ -79,7 +82,9 @@ def test_same_seed_same_weights_and_the_pull_holds_back():
     assert not moved(free, again)
 
     def distance(adapted):
-        return sum(float((a - b).square().sum()) for a, b in zip(adapted.parameters(), source.parameters(), strict=True))
+        return sum(
+            float((a - b).square().sum()) for a, b in zip(adapted.parameters(), source.parameters(), strict=True)
+        )
 
     assert distance(held) < 0.2 * distance(free)
 

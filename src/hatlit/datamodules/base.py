@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import unknown_name
+from hatlit.errors import InputError, unknown_name
 from hatlit.registry import Registry
 
 
@@ -142,4 +142,6 @@ def build_view(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> Tenso
     Raises:
         InputError: the recording lacks a channel that the model needs, or is of another modality.
     """
+    if recorded.modality != wanted.modality:
+        raise InputError(f"A model of {wanted.modality} samples cannot look at {recorded.modality} samples.")
     return MODALITIES.get(wanted.modality).view(samples, recorded, wanted)

@@ -34,10 +34,8 @@ def view(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> Tensor:
         (B, wanted channels, wanted time) float32.
 
     Raises:
-        InputError: the recording is of another modality or lacks a channel.
+        InputError: the recording lacks a channel.
     """
-    if recorded.modality != wanted.modality:
-        raise InputError(f"A model of {wanted.modality} samples cannot look at {recorded.modality} samples.")
     chosen = samples[:, _channel_numbers(recorded, wanted)].float()
     if recorded.rate is not None and wanted.rate is not None:
         chosen = _resample(chosen, recorded.rate, wanted.rate)

@@ -133,15 +133,16 @@ def _test_groups(counts: np.ndarray, unlabelled: np.ndarray, test_share: float) 
         num_train_groups[counts[:, group] > 0] -= 1
 
     for rows in counts[np.argsort(num_train_groups, kind="stable")]:
-        wanted = test_share * rows.sum()
         candidates = order[rows[order] > 0]
+        missing = test_share * rows.sum() - rows[in_test].sum()
         for group in candidates:
-            missing = wanted - rows[in_test].sum()
             if abs(missing - rows[group]) < abs(missing) and can_test(group):
                 put_in_test(group)
-        possible = [group for group in candidates if can_test(group)]
-        if not rows[in_test].any() and possible:
-            put_in_test(min(possible, key=rows.__getitem__))
+                missing -= rows[group]
+        if not rows[in_test].any():
+            possible = [group for group in candidates if can_test(group)]
+            if possible:
+                put_in_test(min(possible, key=rows.__getitem__))
     return in_test
 
 

@@ -36,7 +36,7 @@ class TargetData:
     @cached_property
     def classes(self) -> np.ndarray:
         """(K,) the class numbers of the data set that occur in this domain; methods count them 0 to K - 1."""
-        return np.array(present_classes(self.domain), dtype=np.int64)
+        return present_classes(self.domain)
 
     @property
     def class_names(self) -> tuple[str, ...]:

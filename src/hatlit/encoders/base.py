@@ -84,7 +84,7 @@ def register_encoder(modality: str, name: str | None = None, sizes: tuple[str, .
     """Returns a decorator that names an encoder.
 
     The decorated function or class takes an ``InputSpec`` and answers with the encoder. With ``sizes`` it also takes
-    ``size``, and each size is an entry of its own: ``cnn`` with sizes nano and base becomes ``cnn_nano`` and ``cnn_base``.
+    ``size``, and each size is an entry of its own: ``cnn`` in nano and base becomes ``cnn_nano`` and ``cnn_base``.
 
     Raises:
         InputError: the name is already taken in that modality.

@@ -17,7 +17,7 @@ import torch
 
 from hatlit.config import DataConfig, LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
-from hatlit.datamodules.split import labelled_rows, split_domain
+from hatlit.datamodules.split import labelled_rows, present_classes, split_domain
 from hatlit.encoders.base import ENCODERS
 from hatlit.errors import InputError
 from hatlit.files import cache_folder
@@ -41,10 +41,19 @@ def read_domains(modality: str, config: DataConfig) -> DomainSet:
     """Reads the domains that the options name.
 
     Raises:
-        InputError: the modality or the data set is unknown, or nothing readable lies at the root.
+        InputError: the modality or the data set is unknown, nothing readable lies at the root, or a class has no
+            labelled sample.
     """
     MODALITIES.get(modality)
-    return DATASETS.get(config.name, modality)(Path(config.root) if config.root else None, modality)
+    data = DATASETS.get(config.name, modality)(Path(config.root) if config.root else None, modality)
+    seen = set().union(*(present_classes(domain).tolist() for domain in data.domains))
+    unseen = [name for number, name in enumerate(data.class_names) if number not in seen]
+    if unseen:
+        raise InputError(
+            f"Class '{unseen[0]}' of data set '{data.name}' has no labelled sample in any domain; "
+            "label one, or leave the class out of class_names."
+        )
+    return data
 
 
 def source_id(domain: Domain) -> str:

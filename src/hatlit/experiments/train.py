@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from hatlit.config import TrainConfig
-from hatlit.datamodules.base import DomainSet
+from hatlit.datamodules.base import MODALITIES, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target import TargetData, TargetDataModule
 from hatlit.encoders.base import ENCODERS
+from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer
 from hatlit.experiments.fleet import cached_zoo, read_domains
@@ -107,6 +108,7 @@ def check_names(config: TrainConfig) -> None:
     Raises:
         InputError: nobody registered one of them; the message names the nearest.
     """
+    MODALITIES.get(config.modality)
     METHODS.get(config.method)
     ENCODERS.get(config.student, config.modality)
     STATISTICS.get(config.selection.statistics)
@@ -120,16 +122,18 @@ def choose_target(data: DomainSet, config: TrainConfig, display: Display) -> Tar
     """Splits the target domain that the options name, or the first one, and says what it is.
 
     Raises:
-        InputError: the data set has no such domain, or a class of it cannot be labelled.
+        InputError: the data set has no such domain, or it has no label at all.
     """
     domain = data.domain(config.target) if config.target else data.domains[0]
     target = TargetData(domain, split_domain(domain, config.labels, config.seed))
+    if not target.class_names:
+        raise InputError(f"Target '{domain.name}' has no labelled sample; label at least one of each class.")
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
     display.say(
-        f"{data.name}: {len(data.domains)} domains; target {domain.name} has {len(target.split.train)} training samples, "
-        f"{len(target.split.labelled)} of them labelled, {len(target.split.test)} test samples, "
-        f"{len(target.class_names)} classes"
+        f"{data.name}: {len(data.domains)} domains; target {domain.name} has {len(target.class_names)} classes, "
+        f"{len(target.split.train)} training samples, {len(target.split.labelled)} of them labelled, "
+        f"and {len(target.split.test)} test samples"
     )
     absent = sorted(set(data.class_names) - set(target.class_names))
     if absent:

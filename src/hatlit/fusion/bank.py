@@ -44,8 +44,8 @@ class SourceBank(nn.Module):
     """Holds the selected sources, frozen, and their outputs on the training rows.
 
     The sources are no submodules: nothing can put them in training mode, and neither checkpoints nor optimizers contain
-    them. Their weights are told apart by ``hashes``. With ``train_heads`` the bank owns copies of their heads that learn
-    (partial freezing); encoders stay constant, and so do the features.
+    them. Their weights are told apart by ``hashes``. With ``train_heads`` the bank owns copies of their heads that
+    learn (partial freezing); encoders stay constant, and so do the features.
 
     Args:
         sources: what to ask.

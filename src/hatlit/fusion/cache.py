@@ -28,8 +28,8 @@ def weights_hash(source: Classifier) -> str:
 def output_key(source: Classifier, recorded: InputSpec, rows_fingerprint: str) -> str:
     """Names the outputs of one source on given rows.
 
-    It depends on the weights, the view the source wants, the recorded form and the rows. If any of them changes, so does
-    the key, and the outputs are computed anew.
+    It depends on the weights, the view the source wants, the recorded form and the rows. If any of them changes, so
+    does the key, and the outputs are computed anew.
     """
     parts = (weights_hash(source), source.input_spec.model_dump_json(), recorded.model_dump_json(), rows_fingerprint)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -141,7 +141,7 @@ def test_refuses_in_one_sentence(tmp_path: Path, changed: dict[str, Any], messag
 
 
 def test_refuses_no_root_a_folder_and_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--data.root"):
+    with pytest.raises(InputError, match=r"--data\.root"):
         arrays(None, "imu")
     with pytest.raises(InputError, match="is a folder"):
         arrays(tmp_path, "imu")
@@ -152,7 +152,7 @@ def test_refuses_no_root_a_folder_and_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rubbish", [b"", b"x,y\n1,2\n", b"PK\x03\x04 not a zip after all", b"\x80\x04N."])
 def test_refuses_what_is_no_npz(tmp_path: Path, rubbish: bytes) -> None:
     (tmp_path / "own.npz").write_bytes(rubbish)
-    with pytest.raises(InputError, match="own.npz"):
+    with pytest.raises(InputError, match=r"own\.npz"):
         arrays(tmp_path / "own.npz", "imu")
 
 
@@ -168,7 +168,7 @@ def test_refuses_a_damaged_array(tmp_path: Path) -> None:
     damaged = bytearray(path.read_bytes())
     damaged[200:260] = bytes(60)
     path.write_bytes(damaged)
-    with pytest.raises(InputError, match="own.npz.* is damaged at array 'x'"):
+    with pytest.raises(InputError, match=r"own\.npz.* is damaged at array 'x'"):
         arrays(path, "imu")
 
 

@@ -57,7 +57,7 @@ def test_malformed_row_is_named(root: Path, row: str) -> None:
 
 
 def test_refuses_no_root_and_folders_without_recordings(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--data.root"):
+    with pytest.raises(InputError, match=r"--data\.root"):
         hmp(None, "imu")
     with pytest.raises(InputError, match="HMP_Dataset"):
         hmp(tmp_path, "imu")

@@ -126,7 +126,7 @@ def test_refuses_a_numeric_npy_and_a_damaged_one(tmp_path: Path) -> None:
 
 
 def test_refuses_no_root_and_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--data.root"):
+    with pytest.raises(InputError, match=r"--data\.root"):
         spar(None, "imu")
     with pytest.raises(InputError, match=r"watch_dataset\.npy"):
         spar(tmp_path, "imu")

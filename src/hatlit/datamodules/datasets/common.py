@@ -42,7 +42,7 @@ def find(root: Path | None, published: str, data_set: str) -> Path:
 def cut(recording: np.ndarray, length: int) -> np.ndarray:
     """Cuts a recording (time, channels) into windows side by side (N, channels, length), leaving out the rest."""
     whole = len(recording) // length
-    return recording[: whole * length].reshape(whole, length, -1).transpose(0, 2, 1)
+    return recording[: whole * length].reshape(whole, length, recording.shape[1]).transpose(0, 2, 1)
 
 
 def part(

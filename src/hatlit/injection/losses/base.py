@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hatlit.registry import Registry
 
-#: An entry combines the mean label loss and the weighted mean dictionary loss: (labels, dictionary, alpha) to the total.
+#: An entry combines the mean label loss and the weighted mean dictionary loss: (labels, dictionary, alpha) to a total.
 InjectionLoss = Callable[[Tensor, Tensor, float], Tensor]
 
 INJECTION_LOSSES: Registry[InjectionLoss] = Registry(

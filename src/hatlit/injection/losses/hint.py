@@ -25,7 +25,7 @@ class FeatureHint(nn.Module):
 
         Args:
             student_features: (B, student_dim)
-            source_features: one (B, source_dims[i]) a source, standardised, so that one is the error of knowing nothing.
+            source_features: one (B, source_dims[i]) a source, standardised, so that knowing nothing costs one.
 
         Returns:
             (B,)
