@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from hatlit.config import TrainConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.config import CompareConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
 from hatlit.errors import InputError, unknown_name
 from hatlit.options import parse
 
-USAGE = """usage: hatlit COMMAND [options]      (train, zoo build and zoo add have --help)
+USAGE = """usage: hatlit COMMAND [options]      (train, compare, zoo build and zoo add have --help)
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
+  compare          run methods on several targets and seeds, and set them side by side
   data             list the data sets
   encoders         list the encoders
   methods          list the methods
@@ -73,6 +74,17 @@ def _train(words: list[str]) -> int:
 
     _load(config.plugin)
     train(config, Display(silent=not is_first_process()))
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    about = ("compare", "Runs methods on targets with several seeds and sets them side by side.", words)
+    config = parse(CompareConfig, *about)
+    from hatlit.experiments.compare import compare
+    from hatlit.experiments.display import Display
+
+    _load(config.plugin)
+    compare({method: parse(CompareConfig, *about, method=method) for method in config.methods}, Display())
     return 0
 
 
@@ -149,6 +161,7 @@ def _methods(words: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
+    "compare": _compare,
     "data": _data,
     "encoders": _encoders,
     "methods": _methods,

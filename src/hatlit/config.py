@@ -267,54 +267,89 @@ class TrainerConfig:
 
 
 @dataclass
-class TrainConfig:
-    """Expands a zoo to one target domain.
+class ExpansionConfig:
+    """What every run and every comparison of runs has to know.
 
     Args:
         modality: what the samples are.
         data: which domains to work on.
-        target: the new domain; without it, the first of the data set.
         labels: how many labels the target has.
         zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
         sources: how sources are trained where there is no zoo.
-        method: what turns sources and target data into a student.
         num_sources: how many sources are selected; without it 5, or as many as there are.
         student: architecture of the student.
         selection: which sources are worth asking.
         hat: options of HaT.
         optimizer: how the student learns.
         trainer: epochs, batches and hardware.
-        seed: of labels, weights and batches.
         out: folder under which each run gets a folder of its own.
-        jobs: processes that train sources side by side; 0 means one a core.
-        wandb: where Weights & Biases logs go; auto is online when a key is configured, else off.
+        jobs: processes that work side by side where the work can be shared out; 0 means one a core.
         plugin: Python files whose encoders, data sets and methods are registered first.
     """
 
     modality: str = "imu"
     data: DataConfig = field(default_factory=DataConfig)
-    target: str | None = None
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     zoo: str | None = None
     sources: SourcesConfig = field(default_factory=SourcesConfig)
-    method: str = "hat"
     num_sources: int | None = None
     student: str = "cnn_nano"
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     hat: HaTConfig = field(default_factory=HaTConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    seed: int = 0
     out: str = "runs"
     jobs: int = 0
-    wandb: Literal["auto", "online", "offline", "off"] = "auto"
     plugin: Names = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.plugin = names(self.plugin)
-        _at_least("", self, jobs=0, seed=0)
+        _at_least("", self, jobs=0)
         if self.num_sources is not None:
             _at_least("", self, num_sources=1)
+
+
+@dataclass
+class TrainConfig(ExpansionConfig):
+    """Expands a zoo to one target domain.
+
+    Args:
+        target: the new domain; without it, the first of the data set.
+        method: what turns sources and target data into a student.
+        seed: of labels, weights and batches.
+        wandb: where Weights & Biases logs go; auto is online when a key is configured, else off.
+    """
+
+    target: str | None = None
+    method: str = "hat"
+    seed: int = 0
+    wandb: Literal["auto", "online", "offline", "off"] = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least("", self, seed=0)
+
+
+@dataclass
+class CompareConfig(ExpansionConfig):
+    """Runs methods on targets with several seeds, all on the same labels, and sets them side by side.
+
+    Args:
+        methods: which methods.
+        targets: all, a number (that many, evenly spread over the data set), or names.
+        seeds: how many seeds, from 0 on.
+        markdown: file that the closing table is also written to.
+    """
+
+    methods: Names = "labels_only,best_source,hat"
+    targets: Names = "all"
+    seeds: int = 3
+    markdown: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.methods, self.targets = names(self.methods), names(self.targets)
+        _at_least("", self, seeds=1)
 
 
 @dataclass

@@ -19,7 +19,7 @@ C = TypeVar("C")
 CONFIGS = Path(__file__).parent / "configs"
 
 
-def parse(kind: type[C], command: str, description: str, words: Sequence[str]) -> C:
+def parse(kind: type[C], command: str, description: str, words: Sequence[str], method: str | None = None) -> C:
     """Reads the options of one command.
 
     What is said later wins: defaults of the dataclass, shipped settings of the modality and of the method, the file
@@ -30,16 +30,19 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str]) -
         command: as the user types it, for help and messages.
         description: one line for the help.
         words: the command line behind the command.
+        method: whose shipped settings count, where the options themselves do not name one.
 
     Raises:
         InputError: an option is unknown, of the wrong type, or contradicts another one.
     """
     chosen = _parse_once(kind, command, description, words, [])
-    shipped = [CONFIGS / group / f"{chosen.get(group)}.yaml" for group in ("modality", "method") if group in chosen]
+    settings = {"modality": chosen.get("modality"), "method": method or chosen.get("method")}
+    shipped = [CONFIGS / group / f"{name}.yaml" for group, name in settings.items() if name]
     present = [path for path in shipped if path.is_file()]
     if present:
         chosen = _parse_once(kind, command, description, words, present)
-    chosen.pop("config", None)
+    for name in ("config", "__default_config__"):
+        chosen.pop(name, None)
     return _build(kind, chosen.as_dict())
 
 

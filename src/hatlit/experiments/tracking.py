@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
 import csv
 import io
 import netrc
 import os
+import textwrap
 import threading
 from argparse import Namespace
 from collections.abc import Callable
@@ -14,11 +16,21 @@ from typing import Any
 from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 from hatlit.files import write_atomically
 
-#: Longest time (seconds) that Weights & Biases may take to start or to say goodbye.
-PATIENCE = 15.0
+#: Seconds that Weights & Biases may take to start, and again to send its last numbers.
+PATIENCE = 10.0
+
+#: Seconds that it may take over anything in between.
+SHORT_PATIENCE = 4.0
+
+#: The addresses of the public server, for which a key may be stored.
+PUBLIC_SERVERS = ("api.wandb.ai", "api.forge.coreweave.com")
+
+#: What ``WANDB_MODE`` may say, in our words; whatever else it says means off.
+MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline"}
 
 Say = Callable[[str], None]
 
@@ -34,8 +46,8 @@ class EpochTable(Logger):
     def __init__(self, path: Path, say: Say) -> None:
         super().__init__()
         self._path, self._say = path, say
-        self._rows = {int(float(row["epoch"])): row for row in _read_rows(path)}
-        self._failed = False
+        self._rows = self._read()
+        self._has_failed = False
 
     @property
     def name(self) -> str:
@@ -50,6 +62,7 @@ class EpochTable(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Leaves the options to ``config.yaml``."""
 
+    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Writes the row of one epoch, in place of a row of the same epoch; rows of later epochs are forgotten."""
         epoch = int(metrics["epoch"])
@@ -58,13 +71,22 @@ class EpochTable(Logger):
         try:
             write_atomically(self._path, _as_csv(list(self._rows.values())))
         except OSError as error:
-            if not self._failed:
+            if not self._has_failed:
                 self._say(f"metrics.csv cannot be written ({error}); training goes on without it.")
-            self._failed = True
+            self._has_failed = True
+
+    def _read(self) -> dict[int, dict[str, Any]]:
+        try:
+            return _from_csv(self._path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, csv.Error) as error:
+            self._say(f"metrics.csv cannot be read ({error}); it starts anew.")
+            return {}
 
 
 class WandbRun(Logger):
-    """A run on Weights & Biases whose failures end its logging, never the training.
+    """A run on Weights & Biases. It may fail or fall silent without stopping the training, or holding it up for long.
 
     Args:
         run: what ``wandb.init`` answered.
@@ -74,135 +96,199 @@ class WandbRun(Logger):
     def __init__(self, run: Any, say: Say) -> None:
         super().__init__()
         self._run, self._say = run, say
+        self._has_failed = False
 
     @property
     def name(self) -> str:
         """Name of the run."""
-        return str(self._run.name) if self._run else ""
+        return str(self._run.name)
 
     @property
     def version(self) -> str:
         """Id of the run."""
-        return str(self._run.id) if self._run else ""
+        return str(self._run.id)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Leaves the options to ``start_wandb``."""
 
+    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Logs one row."""
-        self._guarded(lambda: self._run.log(metrics))
+        self._attempt(lambda: self._run.log(metrics))
 
     def log_table(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Logs a table whose columns are the keys of its rows."""
         import wandb
 
-        columns: list[str | int] = list(rows[0]) if rows else []
-        cells = [list(row.values()) for row in rows]
-        self._guarded(lambda: self._run.log({name: wandb.Table(columns=columns, data=cells)}))
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        cells = [[row.get(column) for column in columns] for row in rows]
+        self._attempt(lambda: self._run.log({name: wandb.Table([*columns], cells, allow_mixed_types=True)}))
 
     def close(self, summary: dict[str, Any]) -> None:
-        """Writes the final numbers and ends the run, waiting no longer than ``PATIENCE``."""
-        self._guarded(lambda: self._run.summary.update(summary))
-        run, self._run = self._run, None
-        if run is None:
-            return
-        goodbye = threading.Thread(target=_quietly, args=(run.finish,), daemon=True)
-        goodbye.start()
-        goodbye.join(PATIENCE)
-        if goodbye.is_alive():
-            self._say(f"Weights & Biases did not answer for {PATIENCE:.0f} s; `wandb sync` can send the rest later.")
+        """Writes the final numbers and ends the run."""
+        self._attempt(lambda: self._run.summary.update(summary))
+        self._finish(exit_code=0)
 
-    def _guarded(self, action: Callable[[], Any]) -> None:
-        if self._run is None:
-            return
-        try:
-            action()
-        except Exception as error:
-            self._say(f"Weights & Biases stopped working ({_first_line(error)}); training goes on without it.")
-            self._run = None
+    def finalize(self, status: str) -> None:
+        """Ends the run as failed where the training failed; a training that went well still has numbers to come."""
+        if status == "failed":
+            self._finish(exit_code=1)
+
+    def _finish(self, exit_code: int) -> None:
+        self._attempt(lambda: self._run.finish(exit_code), PATIENCE + 1)
+        if self._has_failed:
+            _clear_away()
+
+    def _attempt(self, action: Callable[[], Any], seconds: float = SHORT_PATIENCE) -> None:
+        """Does something beside this thread, waits no longer than given, and says so the first time that it fails."""
+        faults: list[BaseException] = []
+        beside = threading.Thread(target=_note_fault, args=(action, faults), daemon=True)
+        beside.start()
+        beside.join(seconds)
+        if beside.is_alive():
+            faults.append(TimeoutError(f"no answer for {seconds:.0f} s"))
+        if faults and not self._has_failed:
+            self._has_failed = True
+            self._say(
+                f"Weights & Biases failed ({_in_short(faults[0])}) and may be incomplete; "
+                f"`wandb sync {_folder_of(self._run)}` sends what is there."
+            )
 
 
 def start_wandb(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) -> WandbRun | None:
-    """Opens a run on Weights & Biases, or says in one line why there is none.
+    """Opens a run on Weights & Biases and says in one line where it is, or why there is none.
 
     Args:
         mode: auto, online, offline or off.
-        folder: where its files go; the run keeps its id when the folder's name does, so that resuming continues it.
-        name: of the run.
+        folder: where its files go.
+        name: of the run, and its id, so that a resumed run goes on where it stopped.
         config: the options of the run.
         say: shows one line to the user.
     """
     mode = _resolved(mode, say)
     if mode == "off":
         return None
+    reason = ""
+    if mode == "online":
+        try:
+            return _online(folder, name, config, say)
+        except Exception as error:
+            reason = f", since online failed: {_in_short(error)}"
     try:
-        return _open(mode, folder, name, config, say)
+        run = _open("offline", folder, name, config, say)
     except Exception as error:
-        if mode == "offline":
-            say(f"Weights & Biases is off: {_first_line(error)}")
-            return None
-        say(f"Weights & Biases cannot be reached ({_first_line(error)}); logging offline instead.")
-        return start_wandb("offline", folder, name, config, say)
-
-
-def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) -> WandbRun:
-    import wandb
-
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = wandb.Settings(init_timeout=PATIENCE, silent=True, console="off")
-    run = wandb.init(
-        project="hatlit",
-        dir=str(folder),
-        name=name,
-        id=name,
-        resume="allow",
-        config=config,
-        mode=mode,  # type: ignore[arg-type]
-        settings=settings,
-    )
-    if not Path(run.dir).resolve().is_relative_to(folder.resolve()):
-        say(f"'{folder}' cannot be written; Weights & Biases logs to {run.dir} instead.")
+        say(f"Weights & Biases: off ({_in_short(error)}).")
+        return None
+    say(f"Weights & Biases: offline{reason}; `wandb sync {_folder_of(run)}` sends it later.")
     return WandbRun(run, say)
 
 
 def _resolved(mode: str, say: Say) -> str:
     if mode != "auto":
         return mode
-    asked = os.environ.get("WANDB_MODE")
-    if asked in ("online", "offline"):
-        return asked
-    if asked or not _has_key():
-        say("Weights & Biases: off (no key configured; --wandb offline logs to the run folder).")
-        return "off"
-    return "online"
+    wish = os.environ.get("WANDB_MODE")
+    if wish:
+        mode = MODES.get(wish, "off")
+        reason = f"WANDB_MODE is {wish}"
+    else:
+        mode = "online" if _has_key() else "off"
+        reason = "no key configured; --wandb offline logs to the run folder"
+    if mode == "off":
+        say(f"Weights & Biases: off ({reason}).")
+    return mode
 
 
 def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
+    """Whether wandb would find a key. It is not imported to ask, and never gets to ask for one on the terminal."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
+        stored = _wandb_settings()
+        server = os.environ.get("WANDB_BASE_URL") or stored.get("base_url")
+        hosts = (urlparse(server).netloc,) if server else PUBLIC_SERVERS
+        path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+        return "api_key" in stored or any(host in netrc.netrc(path).hosts for host in hosts)
+    except Exception:  # a file that cannot be read holds no key
         return False
 
 
-def _quietly(action: Callable[[], Any]) -> None:
+def _wandb_settings() -> dict[str, str]:
+    """What ``wandb login`` and the like wrote down for this user."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser() / "settings")
+    return dict(parser["default"]) if "default" in parser else {}
+
+
+def _online(folder: Path, name: str, config: dict[str, Any], say: Say) -> WandbRun:
+    if not _has_key():
+        raise LookupError("no key configured")
+    try:
+        run = _open("online", folder, name, config, say)
+    except Exception:
+        _clear_away()  # else what is left of it still holds the name of the run
+        raise
+    say(f"Weights & Biases: {run.url}")
+    return WandbRun(run, say)
+
+
+def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) -> Any:
+    # wandb reports on itself to its server, and where that does not answer, the process takes 20 s longer to exit.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+
+    settings = wandb.Settings(
+        init_timeout=PATIENCE, finish_timeout=PATIENCE, finish_timeout_raises=True, silent=True, console="off"
+    )
+    wandb.setup(settings)  # else it speaks before it learns that it should be silent
+    run = wandb.init(
+        project="hatlit",
+        dir=str(folder),
+        name=name,
+        id=name,
+        resume="allow",
+        reinit="create_new",
+        config=config,
+        mode=mode,  # type: ignore[arg-type]
+        settings=settings,
+    )
+    run.define_metric("*", step_metric="epoch")
+    if not _folder_of(run).is_relative_to(folder.resolve()):
+        say(f"'{folder}' cannot be written; Weights & Biases keeps its files in {_folder_of(run)}")
+    return run
+
+
+def _folder_of(run: Any) -> Path:
+    return Path(run.dir).resolve().parent
+
+
+def _clear_away() -> None:
+    """Ends wandb's own process after a failure, which wandb would otherwise do, with a traceback, at the very end."""
+    import wandb
+
+    _note_fault(wandb.teardown, [])
+
+
+def _note_fault(action: Callable[[], Any], faults: list[BaseException]) -> None:
     try:
         action()
-    except Exception as error:  # a goodbye that fails has nobody left to tell
-        del error
+    except (Exception, SystemExit) as error:
+        faults.append(error)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]
+def _in_short(error: BaseException) -> str:
+    return textwrap.shorten(str(error).rstrip(".\n") or type(error).__name__, 200)
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        return list(csv.DictReader(io.StringIO(path.read_text())))
-    except OSError:
-        return []
+def _from_csv(text: str) -> dict[int, dict[str, Any]]:
+    """Rows by epoch.
+
+    Raises:
+        ValueError: something in it is not what ``_as_csv`` writes.
+    """
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if any(None in row or None in row.values() or "epoch" not in row for row in rows):
+        raise ValueError("it is damaged")
+    return {int(row["epoch"]): row for row in rows}
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

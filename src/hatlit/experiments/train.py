@@ -60,10 +60,15 @@ class Outcome:
     weights: Tensor | None
 
 
-def train(config: TrainConfig, display: Display) -> dict[str, Any]:
+def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[str, Any]:
     """Expands a zoo to one target and reports what it cost and how it compares.
 
     A run that is already done is shown again; an interrupted one goes on where it stopped.
+
+    Args:
+        config: the options.
+        display: speaks to the user.
+        beside: whether a student that learns from the labels alone is trained beside any other method.
 
     Returns:
         What ``result.json`` holds; empty in every process but the first of several.
@@ -72,6 +77,7 @@ def train(config: TrainConfig, display: Display) -> dict[str, Any]:
         InputError: something in the options or in the data cannot be.
     """
     check_names(config)
+    make_trainer(config.trainer, [], [])  # hardware that is not there is best refused before anything is written
     clock = Stopwatch()
     with clock("data"):
         data = read_domains(config.modality, config.data)
@@ -85,12 +91,12 @@ def train(config: TrainConfig, display: Display) -> dict[str, Any]:
         folder.start(config)
         folder.write_json("selection.json", selection.as_dict() if selection else {})
     task = TransferTask(target, target.spec, _selected(selection), config)
-    beside = None if config.method == BESIDE else _run_beside(task, folder, display, clock)
+    plain = _run_beside(task, folder, display, clock) if beside and config.method != BESIDE else None
     wandb = _start_wandb(config, folder, display)
     outcome = _run(task, folder, wandb, display, clock)
     if not is_first_process():
         return {}
-    result = _result(data, task, outcome, beside, selection, clock)
+    result = _result(data, task, outcome, plain, selection, clock)
     if wandb:
         wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
         wandb.close(result)
@@ -228,7 +234,7 @@ def _result(
     data: DomainSet,
     task: TransferTask,
     outcome: Outcome,
-    beside: Outcome | None,
+    plain: Outcome | None,
     selection: Selection | None,
     clock: Stopwatch,
 ) -> dict[str, Any]:
@@ -239,7 +245,7 @@ def _result(
         "target": task.target.domain.name,
         "labels": len(task.target.split.labelled),
         **asdict(outcome.quality),
-        "labels_only": asdict(beside.quality) if beside else None,
+        "labels_only": asdict(plain.quality) if plain else None,
         "mixer": asdict(mixer) if mixer else None,
         "bytes": selection.traffic.as_dict() if selection else None,
         "seconds": clock.rounded(),

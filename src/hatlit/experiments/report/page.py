@@ -65,8 +65,8 @@ seed {result["seed"]}; labels <code>{html.escape(result["labels_fingerprint"][:1
 def _summary(result: Mapping[str, Any]) -> str:
     student = result["student"]
     return (
-        f"{len(result['classes'])} classes, {result['labels']} labelled of {result['training_samples']} training samples, "
-        f"{result['test_samples']} test samples. The student ({student['encoder']}) has {student['parameters']:,} "
+        f"{len(result['classes'])} classes, {result['labels']} labelled of {result['training_samples']} training "
+        f"samples, {result['test_samples']} test samples. The student ({student['encoder']}) has {student['parameters']:,} "
         f"parameters, {human_bytes(student['bytes'])}."
     )
 

@@ -1,0 +1,82 @@
+"""A run that is killed goes on where it stopped and ends with the very same student."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PLUGIN = """
+from torch import nn
+from hatlit.encoders.base import register_encoder
+
+@register_encoder("imu")
+class Forgetful(nn.Module):
+    '''Dropout makes every step draw random numbers.'''
+
+    def __init__(self, input_spec):
+        super().__init__()
+        self.input_spec, self.feature_dim = input_spec, 16
+        size = input_spec.num_channels * input_spec.shape[0]
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(size, 16), nn.GELU(), nn.Dropout(0.3))
+
+    def forward(self, view):
+        return self.layers(view)
+"""
+
+
+def student_bytes(out):
+    return next(out.glob("*/student/sources/*/model.safetensors")).read_bytes()
+
+
+def epochs_done(out):
+    tables = list(out.glob("*/metrics.csv"))
+    return len(tables[0].read_text().splitlines()) - 1 if tables else 0
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory, arrays):
+    plugin = tmp_path_factory.mktemp("plugin") / "forgetful.py"
+    plugin.write_text(PLUGIN)
+    return [
+        *f"train --data.name arrays --data.root {arrays} --plugin {plugin} --student forgetful --jobs 1".split(),
+        *"--sources.encoders cnn_nano --sources.max_epochs 3 --trainer.max_epochs 40 --trainer.augment true".split(),
+        *"--hat.mixer.train_heads true --trainer.checkpoint_seconds 0 --target person-1 --wandb off".split(),
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_student_bit_for_bit(hatlit, options, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert hatlit(*options, "--out", whole)[0] == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hatlit", *options, "--out", str(broken)],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 90
+    while epochs_done(broken) < 8 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    reached = epochs_done(broken)
+    assert 8 <= reached < 40, "the run was not killed in the middle"
+    assert not list(broken.glob("*/done"))
+    code, output, errors = hatlit(*options, "--out", broken)
+    assert (code, errors) == (0, "")
+    assert "going on from" in output
+    assert student_bytes(whole) == student_bytes(broken)
+    rows = [next(out.glob("*/metrics.csv")).read_text() for out in (whole, broken)]
+    assert rows[0] == rows[1]
+
+
+def test_going_on_with_another_zoo_is_refused(hatlit, options, tmp_path, monkeypatch):
+    out = tmp_path / "runs"
+    assert hatlit(*options, "--out", out)[0] == 0
+    next(out.glob("*/done")).unlink()
+    monkeypatch.setattr("hatlit.methods.hat.adapt", lambda source, *rest: source)
+    code, _, errors = hatlit(*options, "--out", out)
+    assert code == 2
+    assert "began with other sources" in errors

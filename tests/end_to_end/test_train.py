@@ -1,0 +1,138 @@
+import json
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from hatlit.zoo.store import Zoo
+
+
+@pytest.mark.parametrize("method", ["hat", "hat_paper", "best_source", "labels_only"])
+def test_a_run_ends_with_a_table_and_the_same_numbers_in_its_folder(train, method):
+    code, output, errors, folder = train("--method", method, "--target", "person-2")
+    assert (code, errors) == (0, "")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["method"] == method
+    assert result["target"] == "person-2"
+    assert result["labels"] == 3
+    for score in ("accuracy", "balanced_accuracy", "macro_f1"):
+        assert 0 <= result[score] <= 1
+    assert f"{result['accuracy']:.3f}" in output.split("macro F1")[-1]
+    assert ("labels_only" in output.split("macro F1")[-1]) is True
+    assert (result["labels_only"] is None) is (method == "labels_only")
+    assert (result["bytes"] is None) is (method == "labels_only")
+    for name in ("config.yaml", "metrics.csv", "report.html", "report.png", "done", "checkpoints/last.ckpt"):
+        assert (folder / name).is_file(), name
+    assert yaml.safe_load((folder / "config.yaml").read_text())["target"] == "person-2"
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_selection_accounts_for_every_source_and_every_byte(train):
+    _, _, _, folder = train("--target", "person-0", "--num_sources", "2", "--selection.keep", "0.5")
+    selection = json.loads((folder / "selection.json").read_text())
+    others = [source for source in selection["sources"] if source["domain"] != "person-0"]
+    assert [source["selected"] for source in others] == [True, True, False]
+    dropped = others[2]
+    assert dropped["reason"].startswith("dropped by the coarse stage")
+    assert dropped["fine_score"] is None
+    assert dropped["coarse_score"] is not None
+    traffic = selection["traffic"]
+    assert traffic["stages"]["coarse"]["up"] == 2 * 400 * 4
+    models = sum(source["size_bytes"] for source in others if source["selected"])
+    assert models < traffic["stages"]["fine"]["down"] < models + 10_000
+    assert traffic["everything"] == sum(source["size_bytes"] for source in others)
+
+
+def test_the_target_never_teaches_itself(hatlit, train, tmp_path, arrays):
+    zoo = tmp_path / "zoo"
+    build = ["zoo", "build", "--out", zoo, "--data.name", "arrays", "--data.root", arrays]
+    assert hatlit(*build, "--sources.encoders", "cnn_nano", "--sources.max_epochs", 2, "--jobs", 1)[0] == 0
+    _, _, _, folder = train("--zoo", zoo, "--target", "person-1")
+    by_id = {source["id"]: source for source in json.loads((folder / "selection.json").read_text())["sources"]}
+    assert by_id["person-1"]["reason"] == "dropped: trained on the target itself"
+    assert sum(source["selected"] for source in by_id.values()) == 3
+
+
+def test_same_seed_same_result_twice(train, tmp_path):
+    folders = [train("--target", "person-1", out=tmp_path / name)[3] for name in ("first", "second")]
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    for result in results:
+        del result["seconds"]
+    assert results[0] == results[1]
+    students = [next((folder / "student").rglob("model.safetensors")).read_bytes() for folder in folders]
+    assert students[0] == students[1]
+
+
+def test_another_seed_is_another_run_with_other_labels(train):
+    first, second = (train("--target", "person-1", "--seed", seed)[3] for seed in (0, 1))
+    assert first != second
+    prints = [json.loads((folder / "result.json").read_text())["labels_fingerprint"] for folder in (first, second)]
+    assert prints[0] != prints[1]
+
+
+def test_every_method_gets_the_same_labels(train):
+    prints = {
+        json.loads((train("--method", method)[3] / "result.json").read_text())["labels_fingerprint"]
+        for method in ("hat", "labels_only", "best_source")
+    }
+    assert len(prints) == 1
+
+
+def test_the_same_command_again_shows_the_result_without_training(train):
+    first = train("--method", "labels_only")
+    again = train("--method", "labels_only")
+    assert "done already" in again[1]
+    assert "training sources" not in again[1]
+    assert first[1].splitlines()[-1] == again[1].splitlines()[-1]
+    assert first[1].splitlines()[-2] == again[1].splitlines()[-2]
+
+
+def test_the_student_is_ready_to_join_a_zoo(train):
+    _, _, _, folder = train("--target", "person-3")
+    student = Zoo.open(folder / "student", modality="imu")
+    card = student.card("person-3")
+    result = json.loads((folder / "result.json").read_text())
+    assert card.accuracy == pytest.approx(result["accuracy"], abs=1e-6)
+    assert card.training.labels == 3
+    model = student.load("person-3")
+    assert sum(p.numel() for p in model.parameters()) == result["student"]["parameters"]
+    assert set(load_file(folder / "student/sources/person-3/model.safetensors")) == set(model.state_dict())
+
+
+def test_options_come_from_a_file_and_the_command_line_wins(train, tmp_path):
+    file = tmp_path / "options.yaml"
+    file.write_text("target: person-2\nnum_sources: 2\nhat:\n  mixer:\n    dim: 16\n")
+    _, _, _, folder = train("--config", file, "--num_sources", "1")
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (saved["target"], saved["num_sources"], saved["hat"]["mixer"]["dim"]) == ("person-2", 1, 16)
+
+
+def test_a_saved_config_reproduces_its_run(train, hatlit, tmp_path):
+    _, _, _, folder = train("--target", "person-1")
+    code, output, _ = hatlit("train", "--config", folder / "config.yaml")
+    assert code == 0
+    assert "done already" in output
+
+
+def test_all_options_of_the_optimisers_work_together(train):
+    code, _, errors, _ = train(
+        *"--optimizer.clip_norm 0.5 --optimizer.accumulate 2 --optimizer.schedule constant --trainer.augment true".split(),
+        *"--hat.mixer.train_heads true --hat.dictionary.when step --hat.injection.schedule above_chance".split(),
+        *"--labels.fraction 0.2 --hat.adapt.part last_block --hat.adapt.pull 0.1 --trainer.precision bf16-mixed".split(),
+    )
+    assert (code, errors) == (0, "")
+
+
+def test_fewer_sources_than_usual_are_all_asked_with_a_line_saying_so(train):
+    _, output, _, _ = train("--target", "person-0")
+    assert "The zoo can offer 3 sources, so all of them are asked." in output
+
+
+def test_checkpoints_load_without_unpickling_code(train):
+    _, _, _, folder = train("--target", "person-0")
+    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["epoch"] == 3
+    assert len(state["optimizer_states"]) == 2
+    assert len(state["lr_schedulers"]) == 2
+    assert "dictionary.entries" in state["state_dict"]
