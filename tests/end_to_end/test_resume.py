@@ -80,3 +80,21 @@ def test_going_on_with_another_zoo_is_refused(hatlit, options, tmp_path, monkeyp
     code, _, errors = hatlit(*options, "--out", out)
     assert code == 2
     assert "began with other sources" in errors
+
+
+def test_ctrl_c_ends_with_130_and_a_line_how_to_go_on(hatlit, options, tmp_path, monkeypatch):
+    handler = signal.getsignal(signal.SIGINT)
+
+    def stop(self, trainer, pl_module):
+        if trainer.current_epoch == 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "runs"
+    with monkeypatch.context() as patch:
+        patch.setattr("hatlit.experiments.fitting.EpochCounter.on_train_epoch_end", stop)
+        code, _, errors = hatlit(*options, "--out", out)
+    signal.signal(signal.SIGINT, handler)
+    assert code == 130
+    assert errors == "hatlit: stopped; the same command goes on where this one was.\n"
+    assert not list(out.glob("*/done"))
+    assert hatlit(*options, "--out", out)[0] == 0

@@ -92,7 +92,12 @@ def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed
 
     Raises:
         InputError: the checkpoint belongs to other sources.
+        KeyboardInterrupt: the user stopped it.
     """
     torch.manual_seed(seed)
     with quiet_lightning():
-        trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as stop:
+            # Lightning answers Ctrl-C by leaving the process; who called us may want to say how to go on.
+            raise KeyboardInterrupt from stop

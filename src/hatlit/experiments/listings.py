@@ -43,4 +43,4 @@ def list_methods(display: Display) -> None:
 def _said(docstring: str | None, word: str) -> str:
     """The paragraph of a docstring that begins with ``word:``, on one line."""
     found = re.search(rf"{word}:(.*?)(?:\n\s*\n|\n\s*[A-Z]\w+:|\Z)", docstring or "", re.DOTALL)
-    return " ".join(found[1].split()) if found else "-"
+    return " ".join(found[1].replace("``", "").split()) if found else "-"

@@ -114,7 +114,7 @@ class WandbRun(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Logs one row."""
-        self._attempt(lambda: self._run.log(metrics))
+        self._attempt(lambda: self._run.log(metrics), SHORT_PATIENCE)
 
     def log_table(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Logs a table whose columns are the keys of its rows."""
@@ -122,11 +122,15 @@ class WandbRun(Logger):
 
         columns = list(dict.fromkeys(key for row in rows for key in row))
         cells = [[row.get(column) for column in columns] for row in rows]
-        self._attempt(lambda: self._run.log({name: wandb.Table([*columns], cells, allow_mixed_types=True)}))
+
+        def log() -> None:
+            self._run.log({name: wandb.Table([*columns], cells, allow_mixed_types=True)})
+
+        self._attempt(log, SHORT_PATIENCE)
 
     def close(self, summary: dict[str, Any]) -> None:
         """Writes the final numbers and ends the run."""
-        self._attempt(lambda: self._run.summary.update(summary))
+        self._attempt(lambda: self._run.summary.update(summary), SHORT_PATIENCE)
         self._finish(exit_code=0)
 
     def finalize(self, status: str) -> None:
@@ -139,7 +143,7 @@ class WandbRun(Logger):
         if self._has_failed:
             _clear_away()
 
-    def _attempt(self, action: Callable[[], Any], seconds: float = SHORT_PATIENCE) -> None:
+    def _attempt(self, action: Callable[[], Any], seconds: float) -> None:
         """Does something beside this thread, waits no longer than given, and says so the first time that it fails."""
         faults: list[BaseException] = []
         beside = threading.Thread(target=_note_fault, args=(action, faults), daemon=True)

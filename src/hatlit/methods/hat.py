@@ -21,7 +21,7 @@ from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.injection.schedule import SCHEDULES
-from hatlit.methods.base import METHODS, TransferMethod, TransferTask, label_losses, mean_over_rows, register_method
+from hatlit.methods.base import TransferMethod, TransferTask, label_losses, mean_over_rows, register_method
 from hatlit.selection.labels import align, to_source_classes
 from hatlit.types import UNLABELLED, Batch
 
@@ -198,9 +198,6 @@ class HaT(TransferMethod):
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
             self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
-
-
-METHODS.add("hat_paper", HaT)
 
 
 def adapted_sources(task: TransferTask) -> list[Classifier]:

@@ -64,10 +64,11 @@ seed {result["seed"]}; labels <code>{html.escape(result["labels_fingerprint"][:1
 
 def _summary(result: Mapping[str, Any]) -> str:
     student = result["student"]
+    labels = f"{result['labels']} labelled of {result['training_samples']} training samples"
+    size = f"{student['parameters']:,} parameters, {human_bytes(student['bytes'])}"
     return (
-        f"{len(result['classes'])} classes, {result['labels']} labelled of {result['training_samples']} training "
-        f"samples, {result['test_samples']} test samples. The student ({student['encoder']}) has {student['parameters']:,} "
-        f"parameters, {human_bytes(student['bytes'])}."
+        f"{len(result['classes'])} classes, {labels}, {result['test_samples']} test samples. "
+        f"The student ({student['encoder']}) has {size}."
     )
 
 
