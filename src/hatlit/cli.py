@@ -28,6 +28,8 @@ USAGE = """usage: hatlit COMMAND [options]      (train, compare, zoo build and z
   zoo verify DIR   check every source against its card
 """
 
+HELP = ("-h", "--help")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in HELP or (words[0] == "zoo" and words[1:] and words[1] in HELP):
         print(USAGE, end="")
         return 0 if words else 2
     if words[0] == "--version":
@@ -136,6 +138,7 @@ def _zoo_verify(words: list[str]) -> int:
 
 
 def _data(words: list[str]) -> int:
+    _nothing(words, "data")
     from hatlit.experiments.display import Display
     from hatlit.experiments.listings import list_data
 
@@ -144,6 +147,7 @@ def _data(words: list[str]) -> int:
 
 
 def _encoders(words: list[str]) -> int:
+    _nothing(words, "encoders")
     from hatlit.experiments.display import Display
     from hatlit.experiments.listings import list_encoders
 
@@ -152,6 +156,7 @@ def _encoders(words: list[str]) -> int:
 
 
 def _methods(words: list[str]) -> int:
+    _nothing(words, "methods")
     from hatlit.experiments.display import Display
     from hatlit.experiments.listings import list_methods
 
@@ -176,14 +181,23 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def _folder(words: list[str], command: str, exactly: int = 0) -> tuple[str, list[str]]:
     """Takes the folder of a zoo off the front of a command line."""
     what = "DIR ID" if exactly == 2 else "DIR"
-    if words and words[0] in ("-h", "--help") and exactly:
+    if words and words[0] in HELP and exactly:
         print(f"usage: hatlit {command} {what}")
         raise SystemExit(0)
-    if words and words[0] in ("-h", "--help"):
+    if words and words[0] in HELP:
         return "", words
     if not words or words[0].startswith("-") or (exactly and len(words) != exactly):
         raise InputError(f"'hatlit {command}' wants {what}, not: {' '.join(words) or 'nothing'}.")
     return words[0], words[1:]
+
+
+def _nothing(words: list[str], command: str) -> None:
+    """Checks that nothing follows a command that takes no options."""
+    if words and words[0] in HELP:
+        print(f"usage: hatlit {command}")
+        raise SystemExit(0)
+    if words:
+        raise InputError(f"'hatlit {command}' takes no options, so '{words[0]}' means nothing to it.")
 
 
 def _load(plugins: Sequence[str]) -> None:

@@ -349,6 +349,9 @@ class CompareConfig(ExpansionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.methods, self.targets = names(self.methods), names(self.targets)
+        for option in ("methods", "targets"):
+            if not getattr(self, option):
+                raise InputError(f"--{option} names none; give at least one.")
         _at_least("", self, seeds=1)
 
 
@@ -376,6 +379,7 @@ class ZooBuildConfig:
 
     def __post_init__(self) -> None:
         self.plugin, self.leave_out = names(self.plugin), names(self.leave_out)
+        _at_least("", self, jobs=0)
 
 
 @dataclass

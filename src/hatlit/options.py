@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from hatlit.config import ExpansionConfig
 from hatlit.errors import InputError, nearest
 
 C = TypeVar("C")
@@ -35,14 +38,14 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str], m
     Raises:
         InputError: an option is unknown, of the wrong type, or contradicts another one.
     """
-    chosen = _parse_once(kind, command, description, words, [])
+    words = _files_first(words)
+    chosen = _parse_once(kind, command, description, words)
     settings = {"modality": chosen.get("modality"), "method": method or chosen.get("method")}
     shipped = [CONFIGS / group / f"{name}.yaml" for group, name in settings.items() if name]
-    present = [path for path in shipped if path.is_file()]
-    if present:
-        chosen = _parse_once(kind, command, description, words, present)
-    for name in ("config", "__default_config__"):
-        chosen.pop(name, None)
+    first = [word for path in shipped if path.is_file() for word in _as_words(path, kind)]
+    if first:
+        chosen = _parse_once(kind, command, description, [*first, *words])
+    chosen.pop("config", None)
     return _build(kind, chosen.as_dict())
 
 
@@ -57,14 +60,37 @@ def option_names(kind: type, prefix: str = "") -> Iterator[str]:
             yield name
 
 
-def _parse_once(kind: type, command: str, description: str, words: Sequence[str], shipped: list[Path]) -> Namespace:
-    parser = ArgumentParser(
-        prog=f"hatlit {command}",
-        description=description,
-        exit_on_error=False,
-        allow_abbrev=False,
-        default_config_files=[str(path) for path in shipped],
-    )
+def _files_first(words: Sequence[str]) -> list[str]:
+    """Puts every ``--config`` before all else, so that the command line wins wherever it names the file."""
+    files: list[str] = []
+    rest: list[str] = []
+    for place, word in enumerate(words):
+        of_file = word == "--config" or word.startswith("--config=") or words[:place][-1:] == ["--config"]
+        (files if of_file else rest).append(word)
+    return [*files, *rest]
+
+
+def _as_words(path: Path, kind: type) -> list[str]:
+    """Shipped settings as the user would type them, without those that other commands have and this one lacks."""
+    foreign = set(option_names(ExpansionConfig)) - set(option_names(kind))
+    settings = _flat(yaml.safe_load(path.read_text()) or {})
+    return [
+        f"--{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in settings
+        if name not in foreign
+    ]
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _parse_once(kind: type, command: str, description: str, words: Sequence[str]) -> Namespace:
+    parser = ArgumentParser(prog=f"hatlit {command}", description=description, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(kind)
     try:
@@ -73,19 +99,28 @@ def _parse_once(kind: type, command: str, description: str, words: Sequence[str]
         raise InputError(_explain(str(error), kind)) from error
 
 
-def _build(kind: type[C], values: dict[str, Any]) -> C:
-    """Builds a dataclass, and those inside it, from plain values; their own checks run here."""
+def _build(kind: type[C], values: dict[str, Any], prefix: str = "") -> C:
+    """Builds a dataclass, and those inside it, from plain values; their own checks run here.
+
+    Raises:
+        InputError: where a dataclass belongs, a single value stands.
+    """
     hints = get_type_hints(kind)
-    inner = {
-        name: _build(hints[name], value) if is_dataclass(hints[name]) and isinstance(value, dict) else value
-        for name, value in values.items()
-    }
+    inner = {}
+    for name, value in values.items():
+        if is_dataclass(hints.get(name)):
+            if not isinstance(value, dict):
+                what = "left empty" if value is None else f"the value '{value}'"
+                raise InputError(f"'{prefix}{name}' is a group of options, so it cannot be {what}.")
+            value = _build(hints[name], value, f"{prefix}{name}.")
+        if name in hints:  # the parser also notes which file a group came from
+            inner[name] = value
     return kind(**inner)
 
 
 def _explain(message: str, kind: type) -> str:
     """Turns what the parser says into one sentence, with the nearest known names for an unknown one."""
-    known = list(option_names(kind))
+    known = ["config", *option_names(kind)]
     unrecognised = re.search(r"unrecognized arguments: (\S+)", message)
     in_group = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
     at_top = re.search(r"Option '([\w.]+)' is not accepted", message)

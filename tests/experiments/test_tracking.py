@@ -226,7 +226,7 @@ def test_auto_without_a_key_says_so_in_one_line_and_never_imports_wandb(
     monkeypatch.setitem(sys.modules, "wandb", None)
     began = time.perf_counter()
     assert start_wandb("auto", tmp_path, "a", {}, said.append) is None
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 0.5
     assert said == ["Weights & Biases: off (no key configured; --wandb offline logs to the run folder)."]
 
 
@@ -346,6 +346,18 @@ def test_wandb_keeps_quiet_and_leaves_signals_and_processes_alone(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "run_id"),
+    [("hat-demo-ann", "hat-demo-ann"), (" a:b/c ünï", "-a-b-c-ünï"), ("x" * 200 + "-1a2b", "x" * 123 + "-1a2b")],
+)
+def test_any_name_makes_an_id(tmp_path: Path, said: list[str], name: str, run_id: str) -> None:
+    run = start_wandb("offline", tmp_path, name, {}, said.append)
+    assert run is not None
+    assert (run.name, run.version) == (name, run_id)
+    run.close({})
+    assert len(said) == 1
+
+
 def test_two_runs_in_a_row_are_two_runs(tmp_path: Path, said: list[str]) -> None:
     for name in ("a", "b"):
         run = start_wandb("offline", tmp_path / name, name, {}, said.append)
@@ -374,7 +386,7 @@ def test_an_interrupted_offline_run_goes_on_in_a_second_folder_under_the_same_id
         assert run is not None
         run.log_metrics({"epoch": epoch})
         run.close({})
-        time.sleep(1.1)  # the folder's name has the second in it
+        time.sleep(1 - epoch)  # the folder's name has the second in it
     assert len(list(tmp_path.glob("wandb/offline-run-*-run-a/run-run-a.wandb"))) == 2
 
 
@@ -420,15 +432,15 @@ def test_a_malformed_key_is_offline_in_one_line(
     assert "since online failed: WANDB_API_KEY invalid" in said[0]
 
 
-@pytest.mark.usefixtures("impatient")
 def test_without_a_network_the_run_starts_offline_under_the_same_id(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", NOBODY)
+    monkeypatch.setattr(tracking, "PATIENCE", 1.0)
     began = time.perf_counter()
     run = start_wandb("online", tmp_path, "run-a", {}, said.append)
-    assert time.perf_counter() - began < 2 + 5
+    assert time.perf_counter() - began < 1 + 5
     assert run is not None
     assert run.version == "run-a"
     run.close({})

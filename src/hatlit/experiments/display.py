@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 #: Columns that a table may take where there is no terminal to ask.
 WIDTH_OF_FILES = 140
@@ -28,7 +29,7 @@ class Display:
 
     def say(self, line: str) -> None:
         """Shows one line."""
-        self._console.print(line, markup=False)
+        self._console.print(Text(line))
 
     def track(self, items: Any, doing: str) -> Iterator[Any]:
         """Goes through a sized collection and shows how far it got."""
@@ -58,12 +59,13 @@ class Display:
 
     def table(self, title: str, rows: Iterable[Mapping[str, str]]) -> None:
         """Shows rows of texts under the names of their columns."""
-        table = Table(title=title, title_justify="left", title_style="bold")
+        # Text, so that brackets and colons in a name are shown and not obeyed.
+        table = Table(title=Text(title, "bold"), title_justify="left")
         for number, row in enumerate(rows):
             if number == 0:
                 for column, cell in row.items():
-                    table.add_column(column, justify="right" if _is_number(cell) else "left")
-            table.add_row(*row.values())
+                    table.add_column(Text(column), justify="right" if _is_number(cell) else "left")
+            table.add_row(*map(Text, row.values()))
         self._console.print(table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class RunFolder:
         options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
         known_by = json.dumps([options, target, data_fingerprint], sort_keys=True)
         digest = hashlib.sha256(known_by.encode()).hexdigest()[:8]
-        return cls(Path(config.out) / f"{config.method}-{config.data.name}-{target}-seed{config.seed}-{digest}")
+        safe = re.sub(r"[^\w.-]+", "-", target[:64])
+        return cls(Path(config.out) / f"{config.method}-{config.data.name}-{safe}-seed{config.seed}-{digest}")
 
     @property
     def is_done(self) -> bool:

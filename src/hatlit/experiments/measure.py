@@ -17,7 +17,7 @@ class Quality:
 
     Attributes:
         accuracy: of all test samples.
-        balanced_accuracy: mean over the classes of the accuracy on each.
+        balanced_accuracy: mean of the accuracy on each class that has test samples.
         macro_f1: mean over the classes of F1.
     """
 
@@ -29,9 +29,11 @@ class Quality:
 def quality(predicted: Tensor, label: Tensor, num_classes: int) -> Quality:
     """Compares predicted classes (N,) with the true ones (N,)."""
     count = max(num_classes, 2)
+    shares = multiclass_accuracy(predicted, label, count, average="none")
+    tested = torch.bincount(label, minlength=count) > 0
     return Quality(
         float(multiclass_accuracy(predicted, label, count, average="micro")),
-        float(multiclass_accuracy(predicted, label, count, average="macro")),
+        float(shares[tested].mean()),
         float(multiclass_f1_score(predicted, label, count, average="macro")),
     )
 

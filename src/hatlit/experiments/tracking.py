@@ -7,6 +7,8 @@ import csv
 import io
 import netrc
 import os
+import re
+import shlex
 import textwrap
 import threading
 from argparse import Namespace
@@ -155,7 +157,7 @@ class WandbRun(Logger):
             self._has_failed = True
             self._say(
                 f"Weights & Biases failed ({_in_short(faults[0])}) and may be incomplete; "
-                f"`wandb sync {_folder_of(self._run)}` sends what is there."
+                f"{_sync(self._run)} sends what is there."
             )
 
 
@@ -165,7 +167,7 @@ def start_wandb(mode: str, folder: Path, name: str, config: dict[str, Any], say:
     Args:
         mode: auto, online, offline or off.
         folder: where its files go.
-        name: of the run, and its id, so that a resumed run goes on where it stopped.
+        name: of the run, from which its id follows, so that a resumed run goes on where it stopped.
         config: the options of the run.
         say: shows one line to the user.
     """
@@ -183,7 +185,7 @@ def start_wandb(mode: str, folder: Path, name: str, config: dict[str, Any], say:
     except Exception as error:
         say(f"Weights & Biases: off ({_in_short(error)}).")
         return None
-    say(f"Weights & Biases: offline{reason}; `wandb sync {_folder_of(run)}` sends it later.")
+    say(f"Weights & Biases: offline{reason}; {_sync(run)} sends it later.")
     return WandbRun(run, say)
 
 
@@ -248,7 +250,7 @@ def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) 
         project="hatlit",
         dir=str(folder),
         name=name,
-        id=name,
+        id=_id_of(name),
         resume="allow",
         reinit="create_new",
         config=config,
@@ -261,8 +263,17 @@ def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) 
     return run
 
 
+def _id_of(name: str) -> str:
+    """A name without what the server refuses in an id. Where it is too long, the end counts, which has the hash."""
+    return re.sub(r"[^\w.-]", "-", name)[-128:]
+
+
 def _folder_of(run: Any) -> Path:
     return Path(run.dir).resolve().parent
+
+
+def _sync(run: Any) -> str:
+    return f"`wandb sync {shlex.quote(str(_folder_of(run)))}`"
 
 
 def _clear_away() -> None:

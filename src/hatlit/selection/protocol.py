@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Verdict:
         encoder: its architecture.
         size_bytes: what its model weighs.
         coarse_score: likeness of its statistics to the target's, None where it was not compared.
-        fine_score: its worth on the labelled few, None where it did not get that far.
+        fine_score: its worth on the labelled few, None where it did not get that far or is not finite.
         accuracy: share of the labelled few that it classifies correctly, None where it did not get that far.
         selected: whether it is one of the chosen.
         reason: why it was kept or dropped.
@@ -104,7 +105,7 @@ def select(
         say: shows one line to the user.
 
     Raises:
-        InputError: the zoo has too few usable sources, or no statistics of that name.
+        InputError: the zoo has too few usable sources, none with finite outputs, or no statistics of that name.
     """
     cards = zoo.cards()
     verdicts = {card.id: Verdict(card.id, card.domain, card.encoder, card.size_bytes) for card in cards}
@@ -113,6 +114,8 @@ def select(
     traffic = Traffic(everything=sum(card.size_bytes for card in usable))
     kept = _coarse_stage(zoo, usable, target, config, count, verdicts, traffic)
     chosen = _fine_stage(zoo, kept, target, config, count, seed, verdicts, traffic)
+    if len(chosen) < count:
+        say(f"Only {len(chosen)} of the {len(kept)} candidates give a finite score, so no more are asked.")
     order = {card.id: place for place, (card, _) in enumerate(chosen)}
     ranked = sorted(verdicts.values(), key=lambda verdict: _place(verdict, order))
     return Selection(ranked, [model for _, model in chosen], [card for card, _ in chosen], traffic)
@@ -192,17 +195,21 @@ def _fine_stage(
     for place, (card, model) in enumerate(zip(cards, models, strict=True)):
         candidate = look_at(card, model, target, seed + place)
         verdict = verdicts[card.id]
-        verdict.fine_score = score(candidate)
+        worth = score(candidate) if _is_finite(candidate) else math.nan
+        verdict.fine_score = worth if math.isfinite(worth) else None
         verdict.accuracy = FINE_SCORES.get("accuracy")(candidate) if len(candidate.labels) else None
         traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
-    worth = np.array([verdicts[card.id].fine_score for card in cards])
-    order = best_first(worth)
+    order = best_first(np.array([verdicts[card.id].fine_score for card in cards], dtype=np.float64))
     for place, number in enumerate(order):
         verdict = verdicts[cards[number].id]
-        verdict.selected = place < count
+        verdict.selected = place < count and verdict.fine_score is not None
         what = "selected" if verdict.selected else "dropped by the fine stage"
-        verdict.reason = f"{what}: rank {place + 1} of {len(cards)} by {config.fine}"
-    return [(cards[number], models[number]) for number in order[:count]]
+        rank = f"rank {place + 1} of {len(cards)}" if verdict.fine_score is not None else "no finite score"
+        verdict.reason = f"{what}: {rank} by {config.fine}"
+    chosen = [(cards[number], models[number]) for number in order if verdicts[cards[number].id].selected]
+    if not chosen:
+        raise InputError(f"No candidate has a finite score by {config.fine} on this target; use another zoo.")
+    return chosen
 
 
 def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:
@@ -226,6 +233,11 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
     return Candidate(
         probabilities, target.train_labels[labelled].numpy(), features, centroids, run(unlabelled)[1], seed
     )
+
+
+def _is_finite(candidate: Candidate) -> bool:
+    outputs = (candidate.probabilities, candidate.features, candidate.unlabelled_probabilities)
+    return all(np.isfinite(array).all() for array in outputs)
 
 
 def _numbers_of_centroids(card: Card) -> int:

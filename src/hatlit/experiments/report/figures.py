@@ -40,7 +40,7 @@ def run_figure(
     """
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     where = f"{result['data']}{' (demo data, simulated)' if result['is_demo'] else ''}, target {result['target']}"
-    figure.suptitle(f"{result['method']} on {where}, {result['labels']} labels", fontsize=13)
+    figure.suptitle(f"{result['method']} on {where}, {result['labels']} labels", fontsize=13, parse_math=False)
     _draw_quality(axes[0, 0], result)
     _draw_selection(axes[0, 1], selection.verdicts if selection else [])
     _draw_learning(axes[1, 0], epochs)
