@@ -1,6 +1,6 @@
 """How hard is it to serve one domain with the model of another? Trains one source a domain and tries each on all.
 
-    python benchmarks/transfer_gap.py --data.name demo
+python benchmarks/transfer_gap.py --data.name demo
 """
 
 from __future__ import annotations
@@ -56,7 +56,13 @@ def measure(data: DomainSet, config: GapConfig, display: Display) -> dict[str, f
     """Mean accuracy at home, from one source to another domain, and of the best source for each domain (an oracle)."""
     folder = cache_folder() / "transfer_gap" / data.name
     zoo = build_zoo(
-        data, data.domains, folder, config.sources, config.jobs, [], lambda items: display.track(items, "training sources")
+        data,
+        data.domains,
+        folder,
+        config.sources,
+        config.jobs,
+        [],
+        lambda items: display.track(items, "training sources"),
     )
     table = np.array(
         [
@@ -76,7 +82,9 @@ def main(words: list[str]) -> int:
     """Prints the figures, and writes them where ``--out`` says."""
     display = Display()
     try:
-        config = parse(GapConfig, "transfer_gap", "How hard is it to serve one domain with the model of another?", words)
+        config = parse(
+            GapConfig, "transfer_gap", "How hard is it to serve one domain with the model of another?", words
+        )
         data = read_domains(config.modality, config.data)
         figures = measure(data, config, display)
     except InputError as error:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from hatlit.datamodules.base import Domain
+from hatlit.encoders.base import InputSpec
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,27 @@ def real_data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set HATLIT_DATA to its folder")
     return root
+
+
+def _make_domain(
+    name: str,
+    seed: int,
+    rows: int = 60,
+    channels: tuple[str, ...] = ("x", "y", "z"),
+    class_names: tuple[str, ...] = ("slow", "fast", "still"),
+) -> Domain:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(rows) % len(class_names)
+    tilt = rng.normal(size=(1, len(channels), 1))
+    rate = np.array([1.0, 2.5, 0.0, 4.0])[labels] * rng.normal(1, 0.05, rows)
+    wave = np.sin(2 * np.pi * (rate[:, None] * np.arange(32) / 16 + rng.random((rows, 1))))[:, None]
+    noise = rng.normal(size=(rows, len(channels), 32))
+    samples = (wave * (1 + 0.4 * tilt) + 0.3 * tilt + 0.3 * noise).astype(np.float32)
+    recorded = InputSpec(modality="imu", channels=channels, shape=(32,), rate=16.0)
+    return Domain(name, samples, labels, np.arange(rows), recorded, class_names)
+
+
+@pytest.fixture(scope="session")
+def make_domain() -> Callable[..., Domain]:
+    """Returns a function that makes a person who moves slowly, fast or not at all, from a name and a seed."""
+    return _make_domain

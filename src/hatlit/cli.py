@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from hatlit.config import CompareConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.config import CompareConfig, StudentsConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
 from hatlit.errors import InputError, unknown_name
 from hatlit.options import parse
 
@@ -20,6 +20,7 @@ USAGE = """usage: hatlit COMMAND [options]      (train, compare, zoo build and z
   compare          run methods on several targets and seeds, and set them side by side
   data             list the data sets
   encoders         list the encoders
+  students         list what can be a student, cheapest first
   methods          list the methods
   zoo build        train one source a domain
   zoo list DIR     list the sources of a zoo
@@ -155,6 +156,16 @@ def _encoders(words: list[str]) -> int:
     return 0
 
 
+def _students(words: list[str]) -> int:
+    config = parse(StudentsConfig, "students", "Lists the architectures that can be students, cheapest first.", words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.listings import list_students
+
+    _load(config.plugin)
+    list_students(config, Display())
+    return 0
+
+
 def _methods(words: list[str]) -> int:
     _nothing(words, "methods")
     from hatlit.experiments.display import Display
@@ -169,6 +180,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "compare": _compare,
     "data": _data,
     "encoders": _encoders,
+    "students": _students,
     "methods": _methods,
     "zoo build": _zoo_build,
     "zoo list": _zoo_list,

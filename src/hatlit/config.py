@@ -356,6 +356,24 @@ class CompareConfig(ExpansionConfig):
 
 
 @dataclass
+class StudentsConfig:
+    """Lists the architectures that can be students.
+
+    Args:
+        modality: what the samples are.
+        data: the data set whose samples the student sees.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+
+
+@dataclass
 class ZooBuildConfig:
     """Trains one source a domain; those that are there already are left alone.
 

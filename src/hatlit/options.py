@@ -65,7 +65,8 @@ def _files_first(words: Sequence[str]) -> list[str]:
     files: list[str] = []
     rest: list[str] = []
     for place, word in enumerate(words):
-        of_file = word == "--config" or word.startswith("--config=") or words[:place][-1:] == ["--config"]
+        names_it = place > 0 and words[place - 1] == "--config"
+        of_file = names_it or word == "--config" or word.startswith("--config=")
         (files if of_file else rest).append(word)
     return [*files, *rest]
 

@@ -54,6 +54,18 @@ def test_the_target_never_teaches_itself(hatlit, train, tmp_path, arrays):
     assert sum(source["selected"] for source in by_id.values()) == 3
 
 
+def test_a_zoo_that_changed_makes_another_run(hatlit, train, tmp_path, arrays):
+    zoo = tmp_path / "zoo"
+    build = ["zoo", "build", "--out", zoo, "--data.name", "arrays", "--data.root", arrays, "--jobs", 1]
+    few = [*build, "--sources.encoders", "cnn_nano", "--sources.max_epochs", 1]
+    assert hatlit(*few, "--leave_out", "person-0,person-1")[0] == 0
+    first = train("--zoo", zoo, "--target", "person-1")
+    assert hatlit(*few, "--leave_out", "person-1")[0] == 0
+    second = train("--zoo", zoo, "--target", "person-1")
+    assert first[3] != second[3]
+    assert "done already" not in second[1]
+
+
 def test_same_seed_same_result_twice(train, tmp_path):
     folders = [train("--target", "person-1", out=tmp_path / name)[3] for name in ("first", "second")]
     results = [json.loads((folder / "result.json").read_text()) for folder in folders]

@@ -32,7 +32,7 @@ REFERENCE = "hat"
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 
-#: Resamplings of the targets and seeds behind each interval.
+#: Resamplings behind each interval.
 RESAMPLINGS = 2000
 
 Row = dict[str, Any]
@@ -116,31 +116,36 @@ def run_config(config: CompareConfig, method: str, target: str, seed: int) -> Tr
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """Mean and 95 % interval of every score of every method, and of its distance to the reference, pair by pair.
 
-    Intervals are percentiles of means over resampled (target, seed) pairs, with a fixed seed.
+    Intervals resample whole targets, because runs of one target resemble one another whatever the seed.
     """
     methods = list(dict.fromkeys(row["method"] for row in rows))
     by_pair = {(row["method"], row["target"], row["seed"]): row for row in rows}
     described: dict[str, Any] = {}
     for method in methods:
         own = [row for row in rows if row["method"] == method]
-        described[method] = {"n": len(own), **{score: interval([row[score] for row in own]) for score in SCORES}}
+        targets = [row["target"] for row in own]
+        described[method] = {"n": len(own), **{s: interval([row[s] for row in own], targets) for s in SCORES}}
         described[method]["bytes"] = float(np.mean([row["bytes"] for row in own]))
         described[method]["seconds"] = float(np.median([row["seconds"] for row in own]))
-        differences = [
-            by_pair[REFERENCE, row["target"], row["seed"]]["accuracy"] - row["accuracy"]
-            for row in own
-            if (REFERENCE, row["target"], row["seed"]) in by_pair
-        ]
-        if differences and method != REFERENCE:
-            described[method][f"{REFERENCE}_minus_this"] = interval(differences)
+        paired = [row for row in own if (REFERENCE, row["target"], row["seed"]) in by_pair]
+        if paired and method != REFERENCE:
+            ahead = [by_pair[REFERENCE, row["target"], row["seed"]]["accuracy"] - row["accuracy"] for row in paired]
+            described[method][f"{REFERENCE}_minus_this"] = interval(ahead, [row["target"] for row in paired])
     return {"methods": described}
 
 
-def interval(values: Sequence[float]) -> dict[str, float]:
-    """Mean with a 95 % bootstrap interval."""
+def interval(values: Sequence[float], targets: Sequence[str]) -> dict[str, float]:
+    """Mean of values with a 95 % bootstrap interval that resamples whole targets, always with the same random numbers.
+
+    Args:
+        values: one a run.
+        targets: the target of each.
+    """
     sample = np.asarray(values, dtype=np.float64)
-    draws = np.random.default_rng(0).integers(0, len(sample), (RESAMPLINGS, len(sample)))
-    low, high = np.percentile(sample[draws].mean(axis=1), [2.5, 97.5])
+    _, place = np.unique(np.asarray(targets), return_inverse=True)
+    sums, counts = np.bincount(place, sample), np.bincount(place)
+    drawn = np.random.default_rng(0).integers(0, len(counts), (RESAMPLINGS, len(counts)))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
     return {"mean": float(sample.mean()), "low": float(low), "high": float(high)}
 
 

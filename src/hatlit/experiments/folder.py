@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,10 +30,16 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def of(cls, config: TrainConfig, target: str, data_fingerprint: str) -> RunFolder:
-        """The folder of a run with these options on this data, below ``config.out``."""
+    def of(cls, config: TrainConfig, target: str, made_of: Sequence[str]) -> RunFolder:
+        """The folder of a run, below ``config.out``; other options or other inputs make it another folder.
+
+        Args:
+            config: the options.
+            target: name of the target.
+            made_of: hashes of what else the result depends on: data, labels, zoo.
+        """
         options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
-        known_by = json.dumps([options, target, data_fingerprint], sort_keys=True)
+        known_by = json.dumps([options, target, list(made_of)], sort_keys=True)
         digest = hashlib.sha256(known_by.encode()).hexdigest()[:8]
         safe = re.sub(r"[^\w.-]+", "-", target[:64])
         return cls(Path(config.out) / f"{config.method}-{config.data.name}-{safe}-seed{config.seed}-{digest}")

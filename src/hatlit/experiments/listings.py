@@ -1,13 +1,16 @@
-"""What can be named on the command line: data sets, encoders, methods."""
+"""What can be named on the command line: data sets, encoders, students, methods."""
 
 from __future__ import annotations
 
 import re
 
+from hatlit.config import StudentsConfig
 from hatlit.datamodules.base import DATASETS
 from hatlit.encoders.base import ENCODERS
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, human_bytes
+from hatlit.experiments.fleet import read_domains
 from hatlit.methods.base import METHODS
+from hatlit.students.skeletons import skeletons
 
 
 def list_data(display: Display) -> None:
@@ -32,6 +35,29 @@ def list_encoders(display: Display) -> None:
     display.table(
         "encoders (--student, --sources.encoders)",
         [{"name": one.name, "modality": one.modality or "any", "what it is": one.summary} for one in ENCODERS],
+    )
+
+
+def list_students(config: StudentsConfig, display: Display) -> None:
+    """Shows every architecture that can be a student of a data set, cheapest first, with what it costs a device.
+
+    Raises:
+        InputError: the data cannot be read.
+    """
+    data = read_domains(config.modality, config.data)
+    view, classes = data.domains[0].recorded, len(data.class_names)
+    seen = f"{view.num_channels} channels x {' x '.join(map(str, view.shape))}, {classes} classes"
+    display.table(
+        f"students (--student) for {data.name}: {seen}",
+        [
+            {
+                "name": name,
+                "parameters": f"{cost.parameters:,}",
+                "size": human_bytes(cost.size_bytes),
+                "MACs a sample": f"{cost.macs:,}",
+            }
+            for name, cost in skeletons(view, classes)
+        ],
     )
 
 

@@ -82,11 +82,13 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     with clock("data"):
         data = read_domains(config.modality, config.data)
         target = choose_target(data, config, display)
-    folder = RunFolder.of(config, target.domain.name, target.labels_fingerprint)
+    zoo = Zoo.open(config.zoo, config.modality) if config.zoo else None
+    made_of = [target.labels_fingerprint, *([zoo.fingerprint] if zoo else [])]
+    folder = RunFolder.of(config, target.domain.name, made_of)
     if folder.is_done:
         display.say(f"This run is done already; its folder is {folder.path}")
         return _show(folder.read_json("result.json"), display)
-    selection = _choose_sources(config, data, target, display, clock)
+    selection = _choose_sources(config, data, target, zoo, display, clock)
     if is_first_process():
         folder.start(config)
         folder.write_json("selection.json", selection.as_dict() if selection else {})
@@ -153,14 +155,12 @@ def is_first_process() -> bool:
 
 
 def _choose_sources(
-    config: TrainConfig, data: DomainSet, target: TargetData, display: Display, clock: Stopwatch
+    config: TrainConfig, data: DomainSet, target: TargetData, zoo: Zoo | None, display: Display, clock: Stopwatch
 ) -> Selection | None:
     if not METHODS.get(config.method).needs_sources:
         return None
-    with clock("zoo"):
-        if config.zoo:
-            zoo = Zoo.open(config.zoo, config.modality)
-        else:
+    if zoo is None:
+        with clock("zoo"):
             progress = partial(display.track, doing="training sources")
             zoo = cached_zoo(data, target.domain, config.sources, config.jobs, config.plugin, progress)
     with clock("selection"):

@@ -92,7 +92,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     model = read_model(Path(config.weights), config.encoder, spec, len(class_names))
     training = Training(max_epochs=0, seed=0, labels=len(rows))
     source = examine(model, config.encoder, class_names, domain, rows, split.test, training)
-    zoo = Zoo.create(url, zoo_info(data)) if not (Path(url) / "zoo.json").exists() else Zoo.open(url, config.modality)
+    zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data))
     card = publish(zoo, config.id or source_id(domain), data.name, domain, source)
     display.say(
         f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {card.accuracy:.3f}"

@@ -89,6 +89,11 @@ class Zoo:
             raise InputError(f"The zoo '{url}' has sources of modality '{info.modality}', not '{modality}'.")
         return cls(folder, info)
 
+    @staticmethod
+    def is_at(url: str | Path) -> bool:
+        """Whether there is a zoo at a path or URL."""
+        return open_folder(url).exists(_INFO)
+
     @property
     def url(self) -> str:
         """Where the zoo lies, as the user gave it."""
@@ -98,6 +103,12 @@ class Zoo:
     def bytes_read(self) -> int:
         """How many bytes were read from the file system through this object."""
         return self._folder.bytes_read
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of which sources with which weights there are; it changes when any of them does."""
+        known_by = "\n".join(f"{card.id} {card.sha256}" for card in self.cards())
+        return hashlib.sha256(known_by.encode()).hexdigest()
 
     def ids(self) -> list[str]:
         """Ids of all sources, sorted, those with a broken card included."""

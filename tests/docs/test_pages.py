@@ -1,0 +1,132 @@
+"""The commands and the code that the pages show do run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hatlit.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+#: Makes the runs on the pages quick; their results are not looked at.
+QUICK = "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --hat.adapt.steps 1 --jobs 1".split()
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def commands(page):
+    lines = [line.split("#")[0].strip() for block in blocks(page, "bash") for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def quick(words):
+    if words[0] == "train":
+        return [*words, *QUICK, "--wandb", "off"]
+    if words[0] == "compare":
+        return [*words, *QUICK, "--targets", "person-1", "--seeds", "1"]
+    return [*words, *QUICK[:4], "--jobs", "1"] if words[:2] == ["zoo", "build"] else words
+
+
+@pytest.fixture
+def workplace(tmp_path, tmp_path_factory, monkeypatch):
+    """A folder with the npz file that the data page makes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "pages-cache"))
+    (code,) = blocks("docs/your-own-data.md", "python")
+    exec(compile(code, "docs/your-own-data.md", "exec"), {})
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/your-own-data.md"])
+def test_every_hatlit_command_of_a_page_runs(workplace, page, capsys):
+    ran = 0
+    for line in commands(page):
+        name, *words = shlex.split(line)
+        if name != "hatlit":
+            continue
+        assert main(quick(words)) == 0, f"{line}: {capsys.readouterr().err}"
+        ran += 1
+    assert ran > 0
+
+
+@pytest.mark.slow
+def test_the_encoder_page_runs_as_it_stands(tmp_path, tmp_path_factory, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "encoder-page-cache"))
+    (code,) = blocks("docs/add-an-encoder.md", "python")[:1]
+    Path("my_encoders.py").write_text(code)
+    lines = [line for line in commands("docs/add-an-encoder.md") if line.startswith("python scripts/train.py")]
+    assert len(lines) == 2
+    for line in lines:
+        words = shlex.split(line)[2:]
+        options = [word for word in QUICK if "--sources.encoders" not in words or word not in QUICK[:2]]
+        assert main(["train", *words, *options, "--wandb", "off"]) == 0, capsys.readouterr().err
+        assert "tiny_mlp" in (max(Path("runs").glob("*/config.yaml"), key=lambda f: f.stat().st_mtime)).read_text()
+
+
+def test_every_other_command_of_the_readme_is_known():
+    """What is not ours is set-up, which the clean environment of CI runs."""
+    others = {line for line in commands("README.md") if not line.startswith("hatlit ")}
+    assert others == {"make train", "make test", 'pip install -e ".[dev]"'}
+
+
+def test_make_does_what_the_readme_says():
+    printed = subprocess.run(["make", "--dry-run", "train", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "scripts/train.py --modality imu" in printed.stdout
+    assert "-m pytest" in printed.stdout
+
+
+@pytest.mark.slow
+def test_the_readmes_first_command_runs_whole(tmp_path):
+    """From nothing to a student on the demo data, with the options as shipped."""
+    import os
+
+    finished = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "train.py", "--modality", "imu"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "HATLIT_CACHE": str(tmp_path / "cache"), "WANDB_MODE": "disabled"},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    assert finished.stdout.startswith("demo data: simulated, not recorded")
+    shown = [line for line in finished.stdout.splitlines() if "│ hat " in line or "│ labels_only " in line]
+    accuracy = {cells[1].strip(): float(cells[4]) for cells in (line.split("│") for line in shown)}
+    assert accuracy["hat"] > accuracy["labels_only"]
+    assert len(list((tmp_path / "runs").glob("hat-demo-*/report.png"))) == 1
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.py")))
+def test_every_script_is_its_command(script):
+    name = Path(script).stem
+    words = [sys.executable, ROOT / "scripts" / script, *(["list", "nowhere"] if name == "zoo" else ["--help"])]
+    finished = subprocess.run(words, capture_output=True, text=True)
+    if name == "zoo":
+        assert finished.returncode == 2
+        assert "is not a zoo" in finished.stderr
+    else:
+        assert finished.returncode == 0
+        assert f"usage: hatlit {name}" in finished.stdout
+
+
+def test_every_link_of_every_page_leads_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} points at {target}"
+
+
+def test_ci_runs_what_the_readme_says():
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    steps = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert "bash .ci/run" in steps
+    assert "make lint" in steps

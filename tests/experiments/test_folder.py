@@ -1,0 +1,90 @@
+"""A run's folder is named by what changes its result, and is done only when it says so."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hatlit.config import DataConfig, HaTConfig, MixerConfig, TrainConfig
+from hatlit.errors import InputError
+from hatlit.experiments.folder import RunFolder
+
+
+def folder_of(target="ann", fingerprint="f", **options):
+    return RunFolder.of(TrainConfig(**options), target, fingerprint)
+
+
+def test_the_name_says_what_the_run_is():
+    folder = folder_of(out="somewhere", method="hat_paper", data=DataConfig(name="spar"), seed=3)
+    assert folder.path.parent == Path("somewhere")
+    assert folder.path.name.startswith("hat_paper-spar-ann-seed3-")
+
+
+def test_equal_options_give_the_same_folder():
+    assert folder_of().path == folder_of().path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"num_sources": 2},
+        {"zoo": "zoo"},
+        {"hat": HaTConfig(mixer=MixerConfig(dim=64))},
+        {"target": "bob"},
+        {"fingerprint": "g"},
+    ],
+)
+def test_what_changes_the_result_changes_the_folder(changes):
+    assert folder_of(**changes).path != folder_of().path
+
+
+@pytest.mark.parametrize("changes", [{"wandb": "off"}, {"jobs": 3}])
+def test_what_does_not_change_the_result_does_not(changes):
+    assert folder_of(**changes).path == folder_of().path
+    assert folder_of(out="elsewhere").path.name == folder_of().path.name
+
+
+@pytest.mark.parametrize("target", ["../../escaped", "a/b", "/etc", "Ä b/../c", "x" * 300, ".."])
+def test_no_target_leads_out_of_the_folder_of_runs(tmp_path, target):
+    folder = folder_of(target, out=str(tmp_path))
+    folder.start(TrainConfig(out=str(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == [folder.path.name]
+    assert (folder.path / "config.yaml").is_file()
+
+
+def test_targets_whose_names_look_alike_have_their_own_folders():
+    assert len({folder_of(name).path for name in ("a b", "a-b", "a/b")}) == 3
+
+
+def test_the_options_are_written_down_and_read_back(tmp_path):
+    config = TrainConfig(out=str(tmp_path), seed=2, wandb="off", hat=HaTConfig(mixer=MixerConfig(dim=64)))
+    folder = RunFolder.of(config, "ann", "f")
+    folder.start(config)
+    content = yaml.safe_load((folder.path / "config.yaml").read_text())
+    assert (content["seed"], content["wandb"], content["hat"]["mixer"]["dim"]) == (2, "off", 64)
+
+
+def test_a_run_is_done_when_it_says_so(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.is_done
+    folder.start(TrainConfig())
+    folder.write_json("result.json", {"accuracy": 0.5})
+    assert not folder.is_done
+    folder.finish()
+    assert folder.is_done
+    assert folder.read_json("result.json") == {"accuracy": 0.5}
+
+
+def test_the_last_checkpoint(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.last_checkpoint is None
+    folder.write("checkpoints/last.ckpt", b"state")
+    assert folder.last_checkpoint == tmp_path / "run" / "checkpoints" / "last.ckpt"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    config = TrainConfig(out=str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot be written .*choose another --out"):
+        RunFolder.of(config, "ann", "f").start(config)

@@ -1,0 +1,72 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hatlit.config import LabelsConfig
+from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.target import TargetData
+from hatlit.encoders.base import build_classifier
+from hatlit.experiments.measure import predict, quality
+
+
+def measured(predicted, label, num_classes):
+    return quality(torch.tensor(predicted), torch.tensor(label), num_classes)
+
+
+def test_all_right_and_all_wrong():
+    right, wrong = measured([0, 1, 2], [0, 1, 2], 3), measured([1, 2, 0], [0, 1, 2], 3)
+    assert (right.accuracy, right.balanced_accuracy, right.macro_f1) == (1.0, 1.0, 1.0)
+    assert (wrong.accuracy, wrong.balanced_accuracy, wrong.macro_f1) == (0.0, 0.0, 0.0)
+
+
+def test_imbalanced_classes_by_hand():
+    # Class 0: 7 of 8 right; class 1: 1 of 2 right.
+    worth = measured([0] * 7 + [1] + [1, 0], [0] * 8 + [1] * 2, 2)
+    assert worth.accuracy == pytest.approx(8 / 10)
+    assert worth.balanced_accuracy == pytest.approx((7 / 8 + 1 / 2) / 2)
+    assert worth.macro_f1 == pytest.approx((2 * 7 / (2 * 7 + 1 + 1) + 2 * 1 / (2 * 1 + 1 + 1)) / 2)
+
+
+def test_always_the_commonest_class_is_worth_no_more_than_chance():
+    worth = measured([0] * 10, [0] * 9 + [1], 2)
+    assert worth.accuracy == pytest.approx(0.9)
+    assert worth.balanced_accuracy == pytest.approx(0.5)
+    assert worth.macro_f1 == pytest.approx((18 / 19 + 0) / 2)
+
+
+def test_a_class_without_test_samples_does_not_count():
+    worth = measured([0, 0, 1, 0], [0, 0, 1, 1], 3)
+    assert worth.balanced_accuracy == pytest.approx((1 + 1 / 2) / 2)
+    assert worth.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
+
+
+def test_predicting_a_class_without_test_samples_is_wrong_once():
+    worth = measured([0, 0, 2, 1], [0, 0, 0, 1], 3)
+    assert worth.accuracy == pytest.approx(3 / 4)
+    assert worth.balanced_accuracy == pytest.approx((2 / 3 + 1) / 2), "the mean over the two classes that were tested"
+    assert worth.macro_f1 == pytest.approx((4 / 5 + 1 + 0) / 3), "F1 of the class that was named in vain is 0"
+
+
+def test_a_single_class():
+    worth = measured([0, 0], [0, 0], 1)
+    assert (worth.accuracy, worth.balanced_accuracy, worth.macro_f1) == (1.0, 1.0, 1.0)
+
+
+def test_scores_are_plain_numbers():
+    assert all(type(value) is float and math.isfinite(value) for value in vars(measured([0], [0], 2)).values())
+
+
+def test_predictions_are_made_in_eval_mode_and_in_order(make_domain):
+    domain = make_domain("ann", 0, rows=600)
+    target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0, test_share=0.9))
+    student = build_classifier("cnn_nano", target.spec, 3)
+    student.encoder = nn.Sequential(student.encoder, nn.Dropout(0.5))
+    student.encoder.feature_dim, student.encoder.input_spec = student.encoder[0].feature_dim, target.spec
+    rows = target.test_rows(target.spec)
+    assert len(rows) > 512, "more than one batch"
+    predicted = predict(student.train(), rows)
+    assert torch.equal(predicted, predict(student.train(), rows))
+    with torch.no_grad():
+        assert torch.equal(predicted, student.eval()(rows.target).argmax(-1))

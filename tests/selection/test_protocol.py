@@ -1,0 +1,323 @@
+"""The whole selection on small trained sources: who is asked, why, and what it costs."""
+
+import copy
+import json
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from hatlit.config import LabelsConfig, SelectionConfig, SourcesConfig
+from hatlit.datamodules.base import DomainSet, build_view
+from hatlit.datamodules.split import labelled_rows, split_domain
+from hatlit.datamodules.target import TargetData
+from hatlit.errors import InputError
+from hatlit.experiments.fleet import publish, zoo_info
+from hatlit.selection.fine import FINE_SCORES
+from hatlit.selection.protocol import select
+from hatlit.selection.statistics import NUM_KERNELS
+from hatlit.zoo.card import StatisticsSpec, ZooInfo
+from hatlit.zoo.store import Zoo
+from hatlit.zoo.train_source import train_source
+
+PEOPLE = ["ann", "bob", "cid", "dot", "eve", "fay"]
+
+
+def as_source(domain, seed):
+    split = split_domain(domain, LabelsConfig(), seed=0)
+    config = SourcesConfig(max_epochs=3)
+    return train_source(domain, labelled_rows(domain, split), split.test, "cnn_nano", config, seed)
+
+
+@pytest.fixture(scope="module")
+def people(make_domain):
+    """Six domains, each with the source that was trained on it."""
+    domains = {name: make_domain(name, seed) for seed, name in enumerate(PEOPLE)}
+    return {name: (domain, as_source(domain, seed)) for seed, (name, domain) in enumerate(domains.items())}
+
+
+@pytest.fixture(scope="module")
+def stranger(make_domain):
+    """A domain with a channel that the target does not record, and its source."""
+    domain = make_domain("stranger", 9, channels=("x", "y", "z", "w"))
+    return domain, as_source(domain, 9)
+
+
+@pytest.fixture
+def target(make_domain):
+    domain = make_domain("target", 50)
+    return TargetData(domain, split_domain(domain, LabelsConfig(per_class=2), seed=0))
+
+
+def fill_zoo(folder, people, members):
+    first = people["ann"][0]
+    zoo = Zoo.create(folder, zoo_info(DomainSet("people", "imu", (first,), first.class_names)))
+    for member in members:
+        source_id, domain, source = (member, *people[member]) if isinstance(member, str) else member
+        publish(zoo, source_id, "people", domain, source)
+    return zoo
+
+
+@pytest.fixture(scope="module")
+def everybody(tmp_path_factory, people):
+    """The zoo of all six people."""
+    return fill_zoo(tmp_path_factory.mktemp("zoos") / "everybody", people, PEOPLE)
+
+
+@pytest.fixture
+def make_zoo(tmp_path, people):
+    """Returns a function that makes a zoo of (id, domain, source) triples, or of the people named."""
+    return lambda *members, name="zoo": fill_zoo(tmp_path / name, people, members)
+
+
+@pytest.fixture
+def choose(target):
+    """Runs a selection; returns it, its verdicts by id, and the lines it said."""
+
+    def run(zoo, num_sources=None, target=target, seed=0, **options):
+        lines = []
+        selection = select(zoo, target, SelectionConfig(**options), num_sources, seed, lines.append)
+        return SimpleNamespace(
+            selection=selection, by_id={one.id: one for one in selection.verdicts}, lines=lines, zoo=zoo
+        )
+
+    return run
+
+
+def blinded(source):
+    """A source whose outputs are not numbers, though its weights are."""
+    model = copy.deepcopy(source.model)
+    with torch.no_grad():
+        model.head.weight.fill_(3e38)
+        model.head.bias.fill_(3e38)
+    return replace(source, model=model)
+
+
+@pytest.mark.parametrize(
+    ("keep", "num_sources", "looked_at"),
+    [(0.5, 1, 3), (0.34, 1, 3), (0.33, 1, 2), (0.1, 1, 1), (0.1, 4, 4), (1.0, 2, 6), (0.01, 6, 6)],
+)
+def test_the_coarse_stage_keeps_its_share_but_never_too_few(everybody, choose, keep, num_sources, looked_at):
+    chosen = choose(everybody, num_sources, keep=keep)
+    assert sum(one.fine_score is not None for one in chosen.selection.verdicts) == looked_at
+    assert sum(one.selected for one in chosen.selection.verdicts) == num_sources
+    assert len(chosen.selection.models) == len(chosen.selection.cards) == num_sources
+    coarse = [one.coarse_score for one in chosen.selection.verdicts]
+    assert None not in coarse
+    kept = [one.coarse_score for one in chosen.selection.verdicts if one.fine_score is not None]
+    assert sorted(kept) == sorted(coarse)[-looked_at:], "those who are most alike are looked at"
+
+
+def test_the_best_come_first(everybody, choose):
+    chosen = choose(everybody, 2, keep=0.7)
+    verdicts = chosen.selection.verdicts
+    assert len(verdicts) == len(PEOPLE)
+    assert [one.selected for one in verdicts] == [True, True, False, False, False, False]
+    fine = [one.fine_score for one in verdicts[:5]]
+    assert fine == sorted(fine, reverse=True)
+    assert verdicts[5].fine_score is None
+    assert [card.id for card in chosen.selection.cards] == [one.id for one in verdicts[:2]]
+
+
+def test_the_models_are_those_of_the_cards(everybody, choose, target):
+    chosen = choose(everybody, 3)
+    for card, model in zip(chosen.selection.cards, chosen.selection.models, strict=True):
+        view = build_view(target.train_samples, target.recorded, card.input_spec)
+        assert torch.equal(model(view), chosen.zoo.load(card.id)(view))
+
+
+def test_every_way_of_being_dropped_has_its_reason(make_zoo, choose, people, stranger, target):
+    ann, source = people["ann"]
+    zoo = make_zoo(
+        *PEOPLE,
+        ("itself", target.domain, source),
+        ("foreigner", ann, replace(source, class_names=("p", "q", "r"))),
+        ("stranger", *stranger),
+    )
+    chosen = choose(zoo, 1, keep=0.34)
+    assert chosen.by_id["itself"].reason == "dropped: trained on the target itself"
+    assert chosen.by_id["foreigner"].reason == "dropped: no class name in common with the target"
+    assert chosen.by_id["stranger"].reason == "dropped: needs channel w, which the target does not record"
+    for name in ("itself", "foreigner", "stranger"):
+        assert (chosen.by_id[name].coarse_score, chosen.by_id[name].fine_score) == (None, None)
+        assert not chosen.by_id[name].selected
+    others = [one for one in chosen.selection.verdicts if one.id in PEOPLE]
+    assert [one.reason for one in others] == [
+        "selected: rank 1 of 3 by centroid_accuracy",
+        "dropped by the fine stage: rank 2 of 3 by centroid_accuracy",
+        "dropped by the fine stage: rank 3 of 3 by centroid_accuracy",
+        *["dropped by the coarse stage: not among the 3 most alike of 6"] * 3,
+    ]
+    assert {one.id for one in chosen.selection.verdicts[6:]} == {"foreigner", "itself", "stranger"}
+
+
+def test_fewer_channels_than_the_target_records_are_enough(make_zoo, choose, people, make_domain):
+    source = as_source(make_domain("two", 7, channels=("x", "z")), 7)
+    chosen = choose(make_zoo("ann", ("two", people["bob"][0], source)), 2)
+    assert chosen.by_id["two"].selected
+
+
+def test_the_account_of_a_source(everybody, choose, target):
+    chosen = choose(everybody, 1, keep=0.34)
+    best, dropped = chosen.selection.verdicts[0], chosen.selection.verdicts[-1]
+    card = chosen.zoo.card(best.id)
+    assert (best.domain, best.encoder, best.size_bytes) == (card.domain, "cnn_nano", card.size_bytes)
+    labelled = target.split.labelled
+    view = build_view(target.domain.tensor(labelled), target.recorded, card.input_spec)
+    right = chosen.zoo.load(best.id)(view).argmax(-1).numpy() == target.domain.labels[labelled]
+    assert best.accuracy == pytest.approx(right.mean())
+    assert (dropped.accuracy, dropped.fine_score) == (None, None)
+
+
+def test_traffic_by_hand(make_zoo, choose, people, stranger):
+    zoo = make_zoo(*PEOPLE, ("stranger", *stranger))
+    chosen = choose(zoo, 1, keep=0.34)
+    traffic = chosen.selection.traffic
+    asked = [zoo.card(one.id) for one in chosen.selection.verdicts if one.fine_score is not None]
+    assert len(asked) == 3
+    down = sum(card.size_bytes + 4 * 3 * card.feature_dim for card in asked)
+    assert traffic.as_dict() == {
+        "stages": {
+            "coarse": {"up": 4 * 2 * 2 * NUM_KERNELS, "down": 0},
+            "fine": {"up": 0, "down": down},
+            "transfer": {"up": 0, "down": 0},
+        },
+        "everything": sum(zoo.card(name).size_bytes for name in PEOPLE),
+        "total": 16 * NUM_KERNELS + down,
+        "against_everything": (16 * NUM_KERNELS + down) / sum(zoo.card(name).size_bytes for name in PEOPLE),
+    }
+
+
+def test_without_a_number_five_are_asked(everybody, choose):
+    chosen = choose(everybody)
+    assert len(chosen.selection.cards) == 5
+    assert chosen.lines == []
+
+
+def test_without_a_number_a_small_zoo_is_asked_whole_and_says_so(make_zoo, choose, people, target):
+    zoo = make_zoo("ann", "bob", "cid", ("itself", target.domain, people["ann"][1]))
+    chosen = choose(zoo)
+    assert {card.id for card in chosen.selection.cards} == {"ann", "bob", "cid"}
+    assert chosen.lines == ["The zoo can offer 3 sources, so all of them are asked."]
+
+
+def test_more_than_there_are_is_refused(make_zoo, choose, people, target):
+    zoo = make_zoo("ann", "bob", ("itself", target.domain, people["ann"][1]))
+    with pytest.raises(InputError, match="--num_sources 3 asks for more sources than the 2 that the zoo can offer"):
+        choose(zoo, 3)
+
+
+def test_an_empty_zoo_is_refused(make_zoo, choose):
+    with pytest.raises(InputError, match=r"no usable source for this target \(it is empty\)"):
+        choose(make_zoo())
+
+
+def test_a_zoo_without_a_usable_source_says_why(make_zoo, choose, people, stranger, target):
+    zoo = make_zoo(("itself", target.domain, people["ann"][1]), ("stranger", *stranger))
+    with pytest.raises(InputError) as error:
+        choose(zoo)
+    assert "of its 2 sources: needs channel w, which the target does not record; trained on the target itself" in str(
+        error.value
+    )
+
+
+def test_a_statistic_that_the_zoo_lacks_is_refused(make_zoo, choose):
+    with pytest.raises(InputError) as error:
+        choose(make_zoo("ann"), statistics="moments")
+    assert "carries the statistics handcrafted, random_kernels, not 'moments'" in str(error.value)
+    assert "--selection.statistics" in str(error.value)
+
+
+@pytest.mark.parametrize("statistics", ["handcrafted", "random_kernels"])
+def test_one_zoo_serves_every_statistic_it_carries(everybody, choose, statistics):
+    assert len(choose(everybody, 2, statistics=statistics).selection.cards) == 2
+
+
+def test_a_zoo_may_carry_another_statistic(tmp_path, people, choose):
+    spec = StatisticsSpec(names=("moments",), view=people["ann"][0].recorded, seed=0)
+    zoo = Zoo.create(tmp_path / "other", ZooInfo(modality="imu", statistics=spec))
+    for name in ("ann", "bob"):
+        publish(zoo, name, "people", *people[name])
+    assert len(choose(zoo, 1, statistics="moments", keep=1.0).selection.cards) == 1
+
+
+@pytest.mark.parametrize("fine", ["centroid_accuracy", "accuracy", "random", "leep", "mutual_information"])
+def test_a_source_that_answers_with_nan_is_never_selected(make_zoo, choose, people, fine):
+    blind = [(f"a-blind-{name}", people[name][0], blinded(people[name][1])) for name in ("ann", "bob", "cid")]
+    chosen = choose(make_zoo(*blind, "dot", "eve"), 2, keep=1.0, fine=fine)
+    assert {card.id for card in chosen.selection.cards} == {"dot", "eve"}
+    for name, _, _ in blind:
+        assert chosen.by_id[name].fine_score is None
+        assert chosen.by_id[name].reason == f"dropped by the fine stage: no finite score by {fine}"
+    assert chosen.lines == []
+
+
+def test_selection_json_is_json(make_zoo, choose, people):
+    blind = ("blind", people["ann"][0], blinded(people["ann"][1]))
+    chosen = choose(make_zoo(blind, "bob", "cid"), 1, keep=1.0)
+    content = json.loads(json.dumps(chosen.selection.as_dict(), allow_nan=False))
+    by_id = {one["id"]: one for one in content["sources"]}
+    assert by_id["blind"]["fine_score"] is None
+    assert by_id["bob"] == asdict(chosen.by_id["bob"])
+    assert content["traffic"]["total"] > 0
+
+
+def test_where_too_few_answer_no_more_are_asked_with_a_line_saying_so(make_zoo, choose, people):
+    blind = ("blind", people["ann"][0], blinded(people["ann"][1]))
+    chosen = choose(make_zoo(blind, "bob", "cid"), 3, keep=1.0)
+    assert {card.id for card in chosen.selection.cards} == {"bob", "cid"}
+    assert chosen.lines == ["Only 2 of the 3 candidates give a finite score, so no more are asked."]
+
+
+def test_where_none_answers_the_zoo_is_refused(make_zoo, choose, people):
+    with pytest.raises(InputError, match="No candidate has a finite score"):
+        choose(make_zoo(("blind", people["ann"][0], blinded(people["ann"][1]))))
+
+
+def test_an_infinite_score_ranks_last(everybody, choose, monkeypatch):
+    worth = iter([-np.inf, 0.5, np.inf, 0.7, np.nan, 0.6])
+    scores = {"odd": lambda candidate: next(worth), "accuracy": FINE_SCORES.get("accuracy")}
+    monkeypatch.setattr(FINE_SCORES, "get", scores.get)
+    chosen = choose(everybody, 3, keep=1.0, fine="odd")
+    assert [one.fine_score for one in chosen.selection.verdicts] == [0.7, 0.6, 0.5, None, None, None]
+
+
+@pytest.mark.parametrize("fine", ["centroid_accuracy", "negative_log_likelihood"])
+def test_the_order_of_the_sources_does_not_matter(make_zoo, choose, people, fine):
+    outcomes = []
+    for number, order in enumerate((PEOPLE, PEOPLE[::-1], [PEOPLE[place] for place in (3, 0, 5, 1, 4, 2)])):
+        members = [(f"source-{place}", *people[name]) for place, name in enumerate(order)]
+        chosen = choose(make_zoo(*members, name=f"zoo-{number}"), 2, keep=0.5, fine=fine)
+        outcomes.append({one.domain: one for one in chosen.selection.verdicts})
+        assert [one.domain for one in chosen.selection.verdicts] == list(outcomes[0])
+    for name in PEOPLE:
+        first, *others = (outcome[name] for outcome in outcomes)
+        for other in others:
+            assert (other.selected, other.reason) == (first.selected, first.reason)
+            assert other.coarse_score == pytest.approx(first.coarse_score)
+            assert other.fine_score == pytest.approx(first.fine_score)
+
+
+def test_only_the_training_part_is_looked_at(everybody, choose, target):
+    samples, labels = target.domain.samples.copy(), target.domain.labels.copy()
+    samples[target.split.test] = np.nan
+    labels[target.split.test] = (labels[target.split.test] + 1) % 3
+    sealed = TargetData(replace(target.domain, samples=samples, labels=labels), target.split)
+    assert np.isnan(sealed.domain.samples).any()
+    assert choose(everybody, 2, target=sealed).selection.as_dict() == choose(everybody, 2).selection.as_dict()
+
+
+def test_of_the_labels_only_the_few_are_looked_at(everybody, choose, target):
+    labels = target.domain.labels.copy()
+    hidden = np.setdiff1d(np.arange(len(labels)), target.split.labelled)
+    labels[hidden] = (labels[hidden] + 1) % 3
+    sealed = TargetData(replace(target.domain, labels=labels), target.split)
+    assert choose(everybody, 2, target=sealed).selection.as_dict() == choose(everybody, 2).selection.as_dict()
+
+
+def test_scores_that_draw_follow_the_seed(everybody, choose):
+    first, again, other = (choose(everybody, 2, keep=1.0, fine="random", seed=seed) for seed in (0, 0, 10))
+    assert first.selection.as_dict() == again.selection.as_dict()
+    assert first.selection.as_dict() != other.selection.as_dict()

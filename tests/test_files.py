@@ -1,0 +1,91 @@
+"""A file is there whole or not at all."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from hatlit.files import cache_folder, write_atomically
+
+
+def listing(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize(("content", "expected"), [("größe\n", "größe\n".encode()), (b"\x00\xff", b"\x00\xff")])
+def test_what_is_written_is_there(tmp_path, content, expected):
+    path = tmp_path / "new" / "folders" / "file"
+    write_atomically(path, content)
+    assert path.read_bytes() == expected
+    assert listing(path.parent) == ["file"]
+
+
+def test_what_was_there_is_replaced(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("a long old text")
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert listing(tmp_path) == ["file"]
+
+
+def test_others_may_read_it(tmp_path):
+    write_atomically(tmp_path / "file", "text")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert listing(tmp_path) == ["file"]
+
+
+def test_an_interruption_before_the_renaming_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(path, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", "new")
+    assert listing(tmp_path) == []
+
+
+def test_the_content_is_durable_before_it_gets_its_name(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_size, path.exists())))
+    write_atomically(path, "four")
+    assert synced == [(4, False)]
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / "file" / "inside", "text")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"HATLIT_CACHE": "/named", "XDG_CACHE_HOME": "/xdg"}, "/named"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/hatlit"),
+        ({"HATLIT_CACHE": "", "XDG_CACHE_HOME": ""}, "/home/somebody/.cache/hatlit"),
+        ({}, "/home/somebody/.cache/hatlit"),
+    ],
+)
+def test_where_the_cache_is(monkeypatch, variables, expected):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for name in ("HATLIT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(expected)
