@@ -20,6 +20,7 @@ from hatlit.config import (
     OptimizerConfig,
     SelectionConfig,
     SourcesConfig,
+    StudentsConfig,
     TrainConfig,
     TrainerConfig,
     ZooAddConfig,
@@ -67,7 +68,13 @@ def test_every_option_is_documented_where_it_is_defined(kind):
 
 @pytest.mark.parametrize(
     ("command", "kind"),
-    [("train", TrainConfig), ("compare", CompareConfig), ("zoo build", ZooBuildConfig), ("zoo add", ZooAddConfig)],
+    [
+        ("train", TrainConfig),
+        ("compare", CompareConfig),
+        ("students", StudentsConfig),
+        ("zoo build", ZooBuildConfig),
+        ("zoo add", ZooAddConfig),
+    ],
 )
 def test_help_explains_every_option(command, kind, capsys):
     assert main([*command.split(), "--help"]) == 0

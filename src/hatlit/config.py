@@ -256,7 +256,7 @@ class TrainerConfig:
 
     max_epochs: int = 60
     batch_size: int = 32
-    augment: bool = False
+    augment: bool = True
     accelerator: str = "auto"
     devices: int = 1
     precision: str = "32-true"

@@ -78,7 +78,9 @@ def test_every_other_command_of_the_readme_is_known():
 
 
 def test_make_does_what_the_readme_says():
-    printed = subprocess.run(["make", "--dry-run", "train", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        ["make", "--dry-run", "train", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert "scripts/train.py --modality imu" in printed.stdout
     assert "-m pytest" in printed.stdout
 

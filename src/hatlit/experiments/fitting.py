@@ -81,7 +81,7 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
                 num_sanity_val_steps=0,
                 log_every_n_steps=1_000_000,
             )
-    except (ValueError, RuntimeError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
+    except (ValueError, RuntimeError, ImportError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(
             f"The Trainer cannot be set up as --trainer asks: {str(error).strip().splitlines()[0]}"
         ) from error

@@ -138,16 +138,20 @@ def cached_zoo(
 ) -> Zoo:
     """The zoo that serves a target where the user names none: every other domain's source, kept in the cache.
 
+    A domain without any label cannot teach and gets none.
+
     Raises:
-        InputError: there is no other domain.
+        InputError: there is no other domain with labels.
     """
     known_by = json.dumps(
         [asdict(config), zoo_info(data).model_dump(mode="json"), [d.fingerprint for d in data.domains]]
     )
     digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
-    others = [domain for domain in data.domains if domain.name != target.name]
+    others = [d for d in data.domains if d.name != target.name and len(present_classes(d))]
     if not others:
-        raise InputError(f"Data set '{data.name}' has no domain besides the target '{target.name}'; name a --zoo.")
+        raise InputError(
+            f"Data set '{data.name}' has no labelled domain besides the target '{target.name}'; name a --zoo."
+        )
     url = cache_folder() / "zoos" / f"{data.modality}-{data.name}-{digest}"
     return build_zoo(data, others, url, config, jobs, plugins, progress)
 

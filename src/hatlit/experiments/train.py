@@ -130,12 +130,14 @@ def choose_target(data: DomainSet, config: TrainConfig, display: Display) -> Tar
     """Splits the target domain that the options name, or the first one, and says what it is.
 
     Raises:
-        InputError: the data set has no such domain, or it has no label at all.
+        InputError: the data set has no such domain, or it has no label at all, or too few for a test part.
     """
     domain = data.domain(config.target) if config.target else data.domains[0]
     target = TargetData(domain, split_domain(domain, config.labels, config.seed))
     if not target.class_names:
         raise InputError(f"Target '{domain.name}' has no labelled sample; label at least one of each class.")
+    if not len(target.split.test):
+        raise InputError(f"Target '{domain.name}' has too few labelled samples to keep any for the test; add some.")
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
     display.say(
@@ -213,7 +215,8 @@ def _run(task: TransferTask, folder: RunFolder, wandb: WandbRun | None, display:
     checkpoint = folder.last_checkpoint
     if checkpoint:
         display.say(f"{config.method}: going on from {checkpoint}")
-    with clock(f"{config.method}: training"), display.progress(config.method, config.trainer.max_epochs) as advance:
+    epochs = display.progress(f"{config.method} epochs", config.trainer.max_epochs)
+    with clock(f"{config.method}: training"), epochs as advance:
         keeper = LastCheckpoint(folder.path / "checkpoints" / "last.ckpt", config.trainer.checkpoint_seconds)
         loggers = [EpochTable(folder.path / "metrics.csv", display.say), *([wandb] if wandb else [])]
         trainer = make_trainer(config.trainer, loggers, [EpochCounter(advance), keeper])

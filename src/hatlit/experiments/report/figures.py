@@ -78,7 +78,7 @@ def _draw_selection(axes: Axes, verdicts: Sequence[Verdict]) -> None:
     groups = {
         "selected": (BLUE, "o", [v for v in ranked if v.selected]),
         "dropped by the fine stage": (ORANGE, "s", [v for v in ranked if v.fine_score is not None and not v.selected]),
-        "dropped by the coarse stage": (GREY, "x", [v for v in ranked if v.fine_score is None]),
+        "dropped by the coarse stage, no fine score": (GREY, "x", [v for v in ranked if v.fine_score is None]),
     }
     for label, (colour, marker, members) in groups.items():
         ranks = [place[v.id] for v in members]

@@ -1,0 +1,151 @@
+"""Checkpoints that an interruption cannot break, and a Trainer only where there is hardware for it."""
+
+import itertools
+from types import SimpleNamespace
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from hatlit.config import TrainerConfig
+from hatlit.errors import InputError
+from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, make_trainer
+
+EPOCHS = 4
+
+
+class Tiny(L.LightningModule):
+    """One weight that moves by one each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch, number):
+        return -self.weight
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1.0)
+
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader(torch.zeros(1))
+
+
+class Witness(Callback):
+    """Notes, at the start of each epoch and at the end, which epoch the checkpoint on disk is of."""
+
+    def __init__(self, path):
+        self.path, self.seen, self.temporary = path, [], []
+
+    def look(self):
+        self.seen.append(torch.load(self.path, weights_only=True)["epoch"] if self.path.exists() else None)
+        self.temporary += [path.name for path in self.path.parent.glob("*") if path != self.path]
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.look()
+
+    def on_train_end(self, trainer, pl_module):
+        self.look()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoints" / "last.ckpt"
+
+
+def fit(path, seconds, *callbacks):
+    witness = Witness(path)
+    config = TrainerConfig(max_epochs=EPOCHS, accelerator="cpu")
+    trainer = make_trainer(config, [], [witness, LastCheckpoint(path, seconds), *callbacks])
+    trainer.fit(Tiny())
+    return witness
+
+
+def test_without_a_pause_every_epoch_is_kept(path):
+    witness = fit(path, 0)
+    assert witness.seen == [None, 0, 1, 2, 3]
+    assert witness.temporary == []
+
+
+def test_the_last_epoch_is_kept_however_long_the_pause(path):
+    assert fit(path, 1e9).seen == [None, None, None, None, EPOCHS - 1]
+
+
+def test_the_pause_begins_anew_with_each_checkpoint(path, monkeypatch):
+    now = itertools.count(0, 6)  # each look at the clock, once an epoch and after each checkpoint, takes six seconds
+    monkeypatch.setattr("hatlit.experiments.fitting.time", SimpleNamespace(monotonic=lambda: next(now)))
+    assert fit(path, 10).seen == [None, None, 1, 1, EPOCHS - 1]
+
+
+def test_a_checkpoint_is_the_whole_state(path):
+    fit(path, 1e9)
+    state = torch.load(path, weights_only=True)
+    assert state["state_dict"]["weight"] == EPOCHS
+    assert len(state["optimizer_states"]) == 1
+
+
+def test_going_on_from_a_checkpoint(path):
+    fit(path, 0)
+    longer = TrainerConfig(max_epochs=EPOCHS + 2, accelerator="cpu")
+    model = Tiny()
+    trainer = make_trainer(longer, [], [LastCheckpoint(path, 0)])
+    trainer.fit(model, ckpt_path=path, weights_only=True)
+    assert model.weight == EPOCHS + 2
+    assert torch.load(path, weights_only=True)["epoch"] == EPOCHS + 1
+
+
+def test_an_interrupted_save_leaves_the_state_before(path, monkeypatch):
+    save = L.Trainer.save_checkpoint
+
+    def broken(trainer, to, *rest, **options):
+        if trainer.current_epoch == 2:
+            to.write_bytes(b"half a checkp")
+            raise OSError("No space left on device")
+        save(trainer, to, *rest, **options)
+
+    monkeypatch.setattr(L.Trainer, "save_checkpoint", broken)
+    with pytest.raises(OSError, match="No space left"):
+        fit(path, 0)
+    assert torch.load(path, weights_only=True)["epoch"] == 1
+
+
+def test_the_counter_counts_epochs(path):
+    counted = []
+    fit(path, 1e9, EpochCounter(lambda: counted.append(1)))
+    assert len(counted) == EPOCHS
+
+
+def test_the_trainer_is_as_the_options_say():
+    trainer = make_trainer(TrainerConfig(max_epochs=7, accelerator="cpu", precision="bf16-mixed"), [], [])
+    assert (trainer.max_epochs, trainer.precision, trainer.world_size) == (7, "bf16-mixed", 1)
+    assert trainer.checkpoint_callbacks == []
+    assert trainer.logger is None
+
+
+def test_several_processes_share_no_buffers():
+    trainer = make_trainer(TrainerConfig(accelerator="cpu", devices=2), [], [])
+    assert trainer.world_size == 2
+    assert trainer.strategy._ddp_kwargs["broadcast_buffers"] is False
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"accelerator": "abacus"},
+        {"accelerator": "tpu"},
+        {"accelerator": "cpu", "precision": "13-bit"},
+        pytest.param(
+            {"accelerator": "gpu"}, marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+        ),
+        pytest.param(
+            {"accelerator": "cuda", "devices": 99},
+            marks=pytest.mark.skipif(torch.cuda.device_count() >= 99, reason="there are as many"),
+        ),
+    ],
+)
+def test_hardware_that_is_not_there_is_refused(options):
+    with pytest.raises(InputError, match="The Trainer cannot be set up as --trainer asks: ") as error:
+        make_trainer(TrainerConfig(**options), [], [])
+    assert "\n" not in str(error.value)
