@@ -2,8 +2,8 @@
 
     python benchmarks/results.py
 
-Real recordings are looked for in the folder that HATLIT_DATA names, by default ../shared/data beside the repository; a set
-that is not there is left out, and the page says so. Runs are kept in --out, so an interrupted call goes on.
+Real recordings are looked for in the folder that HATLIT_DATA names, by default ../shared/data beside the repository. A
+set that is not there is left out, and the page says so. Runs are kept in --out, so an interrupted call goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hatlit.config import CompareConfig, Names, names
 from hatlit.errors import InputError
-from hatlit.experiments.compare import as_markdown, compare, summary_table, title_of
+from hatlit.experiments.compare import as_markdown, compare, finding, summary_table, title_of
 from hatlit.experiments.display import Display
 from hatlit.files import write_atomically
 from hatlit.options import parse
@@ -40,15 +40,15 @@ SETS = {
 
 HEAD = """# Results
 
-Made by `python benchmarks/results.py` on {date}, in {minutes:.0f} minutes on {cores} cores (hatlit {hatlit}, torch {torch},
-Python {python}). Accuracies are in percent of the target's test part: mean over targets and seeds, with a 95 % interval in
-brackets that resamples whole targets (bootstrap). All methods get the same labels, the same splits and the same student; no
-option was chosen on these test parts per target, and no model on any test part. "hat ahead by" pairs the runs of the same
-target and seed. "kB moved" is what selection would send over a network, "seconds" what preparation, training and test of
-one run take (median).
+Made by `python benchmarks/results.py` on {date}, in {minutes:.0f} minutes on {cores} cores (hatlit {hatlit},
+torch {torch}, Python {python}). Accuracies are in percent of the target's test part: mean over targets and seeds, with
+a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get the same labels, the same splits
+and the same student. No option was chosen for one target, and no model on any test part. "hat ahead by" pairs the runs
+of the same target and seed. "kB moved" is what selection would send over a network, "seconds" is what preparation,
+training and test of one run take (median).
 
-`labels_only` trains the student on the labels alone. `best_source` fine-tunes the source that selection ranks first; it is
-larger than the student. `hat_paper` is the paper read literally; why it can fall below `labels_only` stands in
+`labels_only` trains the student on the labels alone. `best_source` fine-tunes the source that selection ranks first;
+it is larger than the student. `hat_paper` is the paper read literally; why it can fall below `labels_only` stands in
 [how HaT works here](method.md#injection).
 """
 
@@ -104,7 +104,7 @@ def section(title: str, options: list[str], config: ResultsConfig, display: Disp
     settings = {method: parse(CompareConfig, "compare", "", words, method=method) for method in names(config.methods)}
     summary = compare(settings, display)
     table = as_markdown(summary_table(summary))
-    return f"## {title}\n\n{title_of(summary, next(iter(settings.values())))}\n\n{table}\n"
+    return f"## {title}\n\n{title_of(summary, next(iter(settings.values())))}\n\n{table}\n\n{finding(summary)}\n"
 
 
 if __name__ == "__main__":

@@ -41,8 +41,10 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str], m
     words = _files_first(words)
     chosen = _parse_once(kind, command, description, words)
     settings = {"modality": chosen.get("modality"), "method": method or chosen.get("method")}
-    shipped = [CONFIGS / group / f"{name}.yaml" for group, name in settings.items() if name]
-    first = [word for path in shipped if path.is_file() for word in _as_words(path, kind)]
+    shipped = [
+        path for group, name in settings.items() for path in (CONFIGS / group).glob("*.yaml") if path.stem == name
+    ]
+    first = [word for path in shipped for word in _as_words(path, kind)]
     if first:
         chosen = _parse_once(kind, command, description, [*first, *words])
     chosen.pop("config", None)
@@ -150,7 +152,9 @@ def _wrong_value(text: str) -> str:
     wanted = [*choices, *("nothing" if name == "NoneType" else name for name in classes)]
     if not wanted or not given:
         return f": {_on_one_line(text)}"
-    return f" must be {' or '.join(dict.fromkeys(wanted))}, not '{given[1].strip()}'"
+    # YAML takes a bare off for false, and tells nobody.
+    hint = "; put off in quotes" if given[1].strip() == "False" and "'off'" in " ".join(choices) else ""
+    return f" must be {' or '.join(dict.fromkeys(wanted))}, not '{given[1].strip()}'" + hint
 
 
 def _on_one_line(text: str) -> str:

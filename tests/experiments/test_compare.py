@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hatlit.experiments.compare import (
     as_markdown,
     choose_targets,
     compare,
+    finding,
     interval,
     run_config,
     summarise,
@@ -64,6 +67,17 @@ def test_the_interval_is_about_two_standard_errors_wide_on_either_side():
 def row(method, target, seed, accuracy, sent=1000, seconds=2.0):
     scores = {"accuracy": accuracy, "balanced_accuracy": accuracy / 2, "macro_f1": accuracy / 4}
     return {"method": method, "target": target, "seed": seed, **scores, "bytes": sent, "seconds": seconds}
+
+
+def test_the_finding_says_ahead_behind_or_undecided():
+    def lead(low, mean, high):
+        return {"hat_minus_this": {"low": low, "mean": mean, "high": high}}
+
+    methods = {"hat": {}, "a": lead(0.01, 0.02, 0.03), "b": lead(-0.3, -0.2, -0.1), "c": lead(-0.1, 0.1, 0.3)}
+    assert finding({"methods": methods}) == (
+        "hat is ahead of a (+2.0 points); behind b (-20.0 points); undecided against c (+10.0 points)."
+    )
+    assert finding({"methods": {"labels_only": {}}}) == ""
 
 
 def test_methods_are_compared_pair_by_pair():
@@ -188,6 +202,15 @@ RESULT = {
     "seconds": {"total": 1.0},
 }
 
+RESULT_ROW = {
+    **dict.fromkeys(SCORES, 0.5),
+    "labels": 3,
+    "labels_fingerprint": "f",
+    "bytes": 0,
+    "seconds": 1,
+    "failed": "",
+}
+
 
 class Here:
     """Stands in for the pool of processes and does the work in this one."""
@@ -201,7 +224,13 @@ class Here:
     def __exit__(self, *error):
         return False
 
-    map = staticmethod(map)
+    def submit(self, work, *arguments):
+        future = Future()
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
 
 
 @pytest.fixture
@@ -321,8 +350,18 @@ def test_where_every_run_fails_the_first_reason_is_told(in_this_process, options
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
-@pytest.mark.parametrize("error", [RuntimeError("out of memory\nand more"), OSError("out of memory"), MemoryError()])
-def test_what_breaks_in_one_run_stays_in_its_row(in_this_process, options, display, tmp_path, monkeypatch, error):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("out of memory\nand more"), "RuntimeError: out of memory"),
+        (KeyError("gone"), "KeyError: 'gone'"),
+        (MemoryError(), "MemoryError"),
+        (InputError("No label."), "No label."),
+    ],
+)
+def test_what_breaks_in_one_run_stays_in_its_row(
+    in_this_process, options, display, tmp_path, monkeypatch, error, reason
+):
     def train(config, display, beside):
         if config.target == "bob":
             raise error
@@ -330,11 +369,20 @@ def test_what_breaks_in_one_run_stays_in_its_row(in_this_process, options, displ
 
     monkeypatch.setattr(module, "train", train)
     summary = compare(options("labels_only", targets="bob,ann"), display)
-    assert [one["failed"] for one in rows_of(tmp_path / "out")] == [
-        "MemoryError" if isinstance(error, MemoryError) else "out of memory",
-        "",
-    ]
+    assert [one["failed"] for one in rows_of(tmp_path / "out")] == [reason, ""]
     assert summary["methods"]["labels_only"]["n"] == 1
+
+
+def test_a_killed_process_leaves_rows_that_say_so(in_this_process, options, display, tmp_path, monkeypatch):
+    def run_one(config):
+        if config.target == "bob":
+            raise BrokenProcessPool("a process ended abruptly")
+        return {**RESULT_ROW, "method": config.method, "target": config.target, "seed": config.seed}
+
+    monkeypatch.setattr(module, "_run_one", run_one)
+    compare(options("labels_only", targets="bob,ann"), display)
+    failed = [one["failed"] for one in rows_of(tmp_path / "out")]
+    assert failed == ["its process was killed; the same command runs it again", ""]
 
 
 def test_names_are_looked_up_before_anything_runs(in_this_process, options, display, tmp_path):

@@ -81,6 +81,11 @@ class DomainSet:
         """Names of the domains."""
         return [domain.name for domain in self.domains]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all domains; it changes when anything in one of them does."""
+        return hashlib.sha256("".join(domain.fingerprint for domain in self.domains).encode()).hexdigest()
+
     def domain(self, name: str) -> Domain:
         """Looks a domain up by name.
 

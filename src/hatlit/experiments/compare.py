@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -83,6 +84,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str
     write_atomically(Path(config.out) / "summary.json", json.dumps(summary, indent=2) + "\n")
     table = summary_table(summary)
     display.table(title_of(summary, config), table)
+    display.say(finding(summary))
     if config.markdown:
         write_atomically(Path(config.markdown), f"{title_of(summary, config)}\n\n{as_markdown(table)}\n")
     return summary
@@ -102,7 +104,7 @@ def choose_targets(data: DomainSet, config: CompareConfig) -> list[str]:
         if not 1 <= count <= len(data.names):
             raise InputError(f"--targets {count} asks for that many of the {len(data.names)} domains of '{data.name}'.")
         return [data.names[place] for place in np.linspace(0, len(data.names) - 1, count).round().astype(int)]
-    return [data.domain(name).name for name in wanted]
+    return [data.domain(name).name for name in dict.fromkeys(wanted)]
 
 
 def run_config(config: CompareConfig, method: str, target: str, seed: int) -> TrainConfig:
@@ -169,6 +171,19 @@ def summary_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def finding(summary: Mapping[str, Any]) -> str:
+    """One sentence on where the reference stands; undecided is what has zero inside its interval."""
+    verdicts: dict[str, list[str]] = {"ahead of": [], "behind": [], "undecided against": []}
+    for method, one in summary["methods"].items():
+        lead = one.get(f"{REFERENCE}_minus_this")
+        if lead is None:
+            continue
+        verdict = "ahead of" if lead["low"] > 0 else "behind" if lead["high"] < 0 else "undecided against"
+        verdicts[verdict].append(f"{method} ({100 * lead['mean']:+.1f} points)")
+    parts = [f"{verdict} {', '.join(methods)}" for verdict, methods in verdicts.items() if methods]
+    return f"{REFERENCE} is {'; '.join(parts)}." if parts else ""
+
+
 def title_of(summary: Mapping[str, Any], config: CompareConfig) -> str:
     """One line that says what was run."""
     labels = (
@@ -211,7 +226,12 @@ class _Runs(Sized):
         context = multiprocessing.get_context("spawn")
         plugins = list(self._runs[0].plugin)
         with ProcessPoolExecutor(self._jobs, context, initializer=_prepare, initargs=(plugins,)) as pool:
-            yield from pool.map(_run_one, self._runs)
+            waiting = [(run, pool.submit(_run_one, run)) for run in self._runs]
+            for run, future in waiting:
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    yield _failed(run, "its process was killed; the same command runs it again")
 
 
 def _prepare(plugins: Sequence[str]) -> None:
@@ -221,15 +241,15 @@ def _prepare(plugins: Sequence[str]) -> None:
 
 
 def _run_one(config: TrainConfig) -> Row:
-    row: Row = {"method": config.method, "target": config.target, "seed": config.seed}
-    empty = dict.fromkeys([*SCORES, "labels", "labels_fingerprint", "bytes", "seconds"])
     try:
         result = train(config, Display(silent=True), beside=False)
-    except (InputError, RuntimeError, ValueError, OSError, MemoryError) as error:
-        return {**row, **empty, "failed": str(error).split("\n")[0] or type(error).__name__}
+    except InputError as error:
+        return _failed(config, str(error))
+    except Exception as error:  # one run's misfortune, whatever it is, must not end the others
+        return _failed(config, ": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
     seconds = sum(value for stage, value in result["seconds"].items() if stage.startswith(f"{config.method}:"))
     return {
-        **row,
+        **_identity(config),
         **{score: result[score] for score in SCORES},
         "labels": result["labels"],
         "labels_fingerprint": result["labels_fingerprint"][:16],
@@ -237,6 +257,15 @@ def _run_one(config: TrainConfig) -> Row:
         "seconds": round(seconds, 2),
         "failed": "",
     }
+
+
+def _failed(config: TrainConfig, reason: str) -> Row:
+    empty = dict.fromkeys([*SCORES, "labels", "labels_fingerprint", "bytes", "seconds"])
+    return {**_identity(config), **empty, "failed": reason}
+
+
+def _identity(config: TrainConfig) -> Row:
+    return {"method": config.method, "target": config.target, "seed": config.seed}
 
 
 def _train_missing_sources(

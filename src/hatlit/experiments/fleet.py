@@ -143,9 +143,7 @@ def cached_zoo(
     Raises:
         InputError: there is no other domain with labels.
     """
-    known_by = json.dumps(
-        [asdict(config), zoo_info(data).model_dump(mode="json"), [d.fingerprint for d in data.domains]]
-    )
+    known_by = json.dumps([asdict(config), zoo_info(data).model_dump(mode="json"), data.fingerprint])
     digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
     others = [d for d in data.domains if d.name != target.name and len(present_classes(d))]
     if not others:

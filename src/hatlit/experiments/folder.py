@@ -16,7 +16,7 @@ from hatlit.errors import InputError
 from hatlit.files import write_atomically
 
 #: Options that do not change the result, and so not the name of the run either.
-WITHOUT_EFFECT = ("out", "wandb", "jobs")
+WITHOUT_EFFECT = ("out", "wandb", "jobs", "checkpoint_seconds")
 
 
 class RunFolder:
@@ -36,9 +36,10 @@ class RunFolder:
         Args:
             config: the options.
             target: name of the target.
-            made_of: hashes of what else the result depends on: data, labels, zoo.
+            made_of: hashes of what else the result depends on: labels, data or zoo, plugins.
         """
         options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
+        options["trainer"] = {key: value for key, value in options["trainer"].items() if key not in WITHOUT_EFFECT}
         known_by = json.dumps([options, target, list(made_of)], sort_keys=True)
         digest = hashlib.sha256(known_by.encode()).hexdigest()[:8]
         safe = re.sub(r"[^\w.-]+", "-", target[:64])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from hatlit.experiments.measure import Quality, predict, quality
 from hatlit.experiments.report.page import write_report
 from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
 from hatlit.experiments.zoo import save_student
+from hatlit.files import file_hash
 from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.schedule import SCHEDULES
 from hatlit.methods.base import METHODS, SelectedSource, TransferMethod, TransferTask
@@ -83,8 +85,9 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
         data = read_domains(config.modality, config.data)
         target = choose_target(data, config, display)
     zoo = Zoo.open(config.zoo, config.modality) if config.zoo else None
-    made_of = [target.labels_fingerprint, *([zoo.fingerprint] if zoo else [])]
-    folder = RunFolder.of(config, target.domain.name, made_of)
+    sources_from = zoo.fingerprint if zoo else data.fingerprint
+    plugins = [file_hash(Path(path)) for path in config.plugin]
+    folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *plugins])
     if folder.is_done:
         display.say(f"This run is done already; its folder is {folder.path}")
         return _show(folder.read_json("result.json"), display)

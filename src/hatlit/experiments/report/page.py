@@ -18,7 +18,8 @@ from hatlit.selection.protocol import Selection
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; }
-th { text-align: left; } td:not(:last-child) { white-space: nowrap; } td.number { text-align: right; font-variant-numeric: tabular-nums; } img { max-width: 100%; }
+th { text-align: left; } td:not(:last-child) { white-space: nowrap; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; } img { max-width: 100%; }
 .demo { background: #fff3cd; padding: .5rem 1rem; } code { background: #f3f3f3; padding: .1rem .3rem; }
 """
 

@@ -1,0 +1,45 @@
+"""Every option of a run. The fields are the command line, the YAML keys and the documentation at once.
+
+Nothing here imports torch, so that ``--help`` answers at once.
+"""
+
+from hatlit.config.checks import Names, names
+from hatlit.config.commands import (
+    CompareConfig,
+    ExpansionConfig,
+    StudentsConfig,
+    TrainConfig,
+    ZooAddConfig,
+    ZooBuildConfig,
+)
+from hatlit.config.hat import AdaptConfig, DictionaryConfig, HaTConfig, InjectionConfig, MixerConfig
+from hatlit.config.parts import (
+    DataConfig,
+    LabelsConfig,
+    OptimizerConfig,
+    SelectionConfig,
+    SourcesConfig,
+    TrainerConfig,
+)
+
+__all__ = [
+    "AdaptConfig",
+    "CompareConfig",
+    "DataConfig",
+    "DictionaryConfig",
+    "ExpansionConfig",
+    "HaTConfig",
+    "InjectionConfig",
+    "LabelsConfig",
+    "MixerConfig",
+    "Names",
+    "OptimizerConfig",
+    "SelectionConfig",
+    "SourcesConfig",
+    "StudentsConfig",
+    "TrainConfig",
+    "TrainerConfig",
+    "ZooAddConfig",
+    "ZooBuildConfig",
+    "names",
+]

@@ -1,0 +1,26 @@
+"""What the options have in common: lists of names, and numbers with a least value."""
+
+from __future__ import annotations
+
+from hatlit.errors import InputError
+
+#: Several names: a list in YAML, or one text with commas.
+Names = list[str] | str
+
+
+def names(several: Names) -> list[str]:
+    """Several names as a list."""
+    parts = several.split(",") if isinstance(several, str) else several
+    return [part.strip() for part in parts if part.strip()]
+
+
+def at_least(option: str, config: object, **least: float) -> None:
+    """Refuses numbers that are too small, named as the user types them.
+
+    Raises:
+        InputError: one of them is.
+    """
+    for name, bound in least.items():
+        value = getattr(config, name)
+        if not value >= bound:
+            raise InputError(f"--{option}{name} must be at least {bound}, not {value}.")

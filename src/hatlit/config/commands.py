@@ -1,0 +1,183 @@
+"""Options of the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hatlit.config.checks import Names, at_least, names
+from hatlit.config.hat import HaTConfig
+from hatlit.config.parts import (
+    DataConfig,
+    LabelsConfig,
+    OptimizerConfig,
+    SelectionConfig,
+    SourcesConfig,
+    TrainerConfig,
+)
+from hatlit.errors import InputError
+
+
+@dataclass
+class ExpansionConfig:
+    """What every run and every comparison of runs has to know.
+
+    Args:
+        modality: what the samples are.
+        data: which domains to work on.
+        labels: how many labels the target has.
+        zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
+        sources: how sources are trained where there is no zoo.
+        num_sources: how many sources are selected; without it 5, or as many as there are.
+        student: architecture of the student.
+        selection: which sources are worth asking.
+        hat: options of HaT.
+        optimizer: how the student learns.
+        trainer: epochs, batches and hardware.
+        out: folder under which each run gets a folder of its own.
+        jobs: processes that work side by side where the work can be shared out; 0 means one a core.
+        plugin: Python files whose encoders, data sets and methods are registered first.
+    """
+
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    zoo: str | None = None
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
+    num_sources: int | None = None
+    student: str = "cnn_nano"
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    hat: HaTConfig = field(default_factory=HaTConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    out: str = "runs"
+    jobs: int = 0
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+        at_least("", self, jobs=0)
+        if self.num_sources is not None:
+            at_least("", self, num_sources=1)
+
+
+@dataclass
+class TrainConfig(ExpansionConfig):
+    """Expands a zoo to one target domain.
+
+    Args:
+        target: the new domain; without it, the first of the data set.
+        method: what turns sources and target data into a student.
+        seed: of labels, weights and batches.
+        wandb: where Weights & Biases logs go; auto is online when a key is configured, else off.
+    """
+
+    target: str | None = None
+    method: str = "hat"
+    seed: int = 0
+    wandb: Literal["auto", "online", "offline", "off"] = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("", self, seed=0)
+
+
+@dataclass
+class CompareConfig(ExpansionConfig):
+    """Runs methods on targets with several seeds, all on the same labels, and sets them side by side.
+
+    Args:
+        methods: which methods.
+        targets: all, a number (that many, evenly spread over the data set), or names.
+        seeds: how many seeds, from 0 on.
+        markdown: file that the closing table is also written to.
+    """
+
+    methods: Names = "labels_only,best_source,hat"
+    targets: Names = "all"
+    seeds: int = 3
+    markdown: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.methods, self.targets = names(self.methods), names(self.targets)
+        for option in ("methods", "targets"):
+            if not getattr(self, option):
+                raise InputError(f"--{option} names none; give at least one.")
+        at_least("", self, seeds=1)
+
+
+@dataclass
+class StudentsConfig:
+    """Lists the architectures that can be students.
+
+    Args:
+        modality: what the samples are.
+        data: the data set whose samples the student sees.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+
+
+@dataclass
+class ZooBuildConfig:
+    """Trains one source a domain; those that are there already are left alone.
+
+    Args:
+        out: folder of the zoo.
+        modality: what the samples are.
+        data: which domains become sources.
+        leave_out: domains that get no source.
+        sources: how they are trained.
+        jobs: processes that train side by side; 0 means one a core.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    out: str
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    leave_out: Names = field(default_factory=list)
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
+    jobs: int = 0
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin, self.leave_out = names(self.plugin), names(self.leave_out)
+        at_least("", self, jobs=0)
+
+
+@dataclass
+class ZooAddConfig:
+    """Adds a trained model to a zoo: its weights, and the domain they were trained on.
+
+    Args:
+        weights: safetensors file of a classifier (`encoder.*`, `head.weight`, `head.bias`).
+        encoder: architecture in the registry.
+        domain: domain of the data set that it was trained on; statistics, centroids and accuracy come from there.
+        id: name of the new source; without it, that of the domain.
+        class_names: names of the head's outputs, in order; without it, the classes of the domain's training samples.
+        input_spec: JSON file with the view that the model expects; without it, the domain as recorded, normalised over
+            its training samples.
+        modality: what the samples are.
+        data: where the domain is.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    weights: str
+    encoder: str
+    domain: str
+    id: str | None = None
+    class_names: Names = field(default_factory=list)
+    input_spec: str | None = None
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin, self.class_names = names(self.plugin), names(self.class_names)

@@ -1,0 +1,115 @@
+"""Options of HaT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hatlit.config.checks import at_least
+from hatlit.errors import InputError
+
+
+@dataclass
+class AdaptConfig:
+    """A short fine-tuning of each selected source on the labelled few, after which it is frozen again.
+
+    Args:
+        part: what may move.
+        steps: gradient steps; 0 skips the stage.
+        learning_rate: of Adam.
+        pull: weight of the squared distance to the start (L2-SP).
+    """
+
+    part: Literal["all", "last_block", "head"] = "all"
+    steps: int = 100
+    learning_rate: float = 3e-4
+    pull: float = 0.0
+
+    def __post_init__(self) -> None:
+        at_least("hat.adapt.", self, steps=0, learning_rate=0, pull=0)
+
+
+@dataclass
+class MixerConfig:
+    """The cross-attention that weighs the sources sample by sample.
+
+    Args:
+        dim: width of queries and keys, over all heads.
+        heads: number of attention heads.
+        learning_rate: of the mixer's AdamW.
+        weight_decay: of the mixer's AdamW.
+        uniform_prior: weight of KL(attention to uniform); it holds the attention back until labels speak.
+        detach_query: whether the mixer's loss stops at the student's features.
+        train_heads: whether the sources' heads learn with the mixer (partial freezing).
+        head_pull: weight of the squared distance of those heads to their start (L2-SP).
+    """
+
+    dim: int = 32
+    heads: int = 2
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    uniform_prior: float = 1.0
+    detach_query: bool = True
+    train_heads: bool = False
+    head_pull: float = 0.1
+
+    def __post_init__(self) -> None:
+        at_least("hat.mixer.", self, dim=1, heads=1, learning_rate=0, weight_decay=0, uniform_prior=0, head_pull=0)
+        if self.dim % self.heads:
+            raise InputError(f"--hat.mixer.dim ({self.dim}) must be a multiple of --hat.mixer.heads ({self.heads}).")
+
+
+@dataclass
+class DictionaryConfig:
+    """When the knowledge dictionary is written.
+
+    Args:
+        when: whether the mixer's accuracy is measured after each epoch or after each step.
+        strict: whether it must exceed the best so far, or may equal it.
+        threshold: accuracy below which nothing is written (b).
+    """
+
+    when: Literal["epoch", "step"] = "epoch"
+    strict: bool = False
+    threshold: float = 0.0
+
+
+@dataclass
+class InjectionConfig:
+    """How the dictionary teaches the student.
+
+    Args:
+        loss: convex is (1 - alpha) labels + alpha dictionary; additive is labels + alpha dictionary.
+        schedule: how the mixer's accuracy becomes the injection weight alpha.
+        weight: factor of the dictionary's part.
+        temperature: softens both sides of the distillation loss.
+        sharpen: exponent on the fused predictions as the dictionary takes them; 1 leaves them alone.
+        hint_weight: weight of the feature hint: a linear map of the student's features predicts the sources' features.
+    """
+
+    loss: str = "additive"
+    schedule: str = "accuracy"
+    weight: float = 4.0
+    temperature: float = 1.0
+    sharpen: float = 2.0
+    hint_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least("hat.injection.", self, weight=0, temperature=0.01, sharpen=0, hint_weight=0)
+
+
+@dataclass
+class HaTConfig:
+    """Options of HaT.
+
+    Args:
+        adapt: fine-tuning before the sources are frozen.
+        mixer: the attention.
+        dictionary: the gate.
+        injection: the student's loss.
+    """
+
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    mixer: MixerConfig = field(default_factory=MixerConfig)
+    dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
+    injection: InjectionConfig = field(default_factory=InjectionConfig)

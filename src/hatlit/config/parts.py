@@ -1,0 +1,137 @@
+"""Options of data, labels, sources, selection, optimisation and hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hatlit.config.checks import Names, at_least, names
+from hatlit.errors import InputError
+
+
+@dataclass
+class DataConfig:
+    """Which domains to work on.
+
+    Args:
+        name: data set in the registry (`hatlit data` lists them); demo is synthetic and needs no files.
+        root: file or folder of the data set.
+    """
+
+    name: str = "demo"
+    root: str | None = None
+
+
+@dataclass
+class LabelsConfig:
+    """How many labels the target has. Without either option it is one a class.
+
+    Args:
+        per_class: labelled samples a class.
+        fraction: share of the training samples that are labelled, class by class, at least one each.
+    """
+
+    per_class: int | None = None
+    fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_class is not None and self.fraction is not None:
+            raise InputError("--labels.per_class and --labels.fraction exclude each other; give one of them.")
+        if self.per_class is not None:
+            at_least("labels.", self, per_class=1)
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise InputError(f"--labels.fraction must lie above 0 and at most at 1, not {self.fraction}.")
+
+
+@dataclass
+class SourcesConfig:
+    """How the sources of a zoo are trained.
+
+    Args:
+        encoders: architectures, given to the domains in turn; empty means the modality's own list.
+        max_epochs: passes over a domain's labelled training samples.
+        batch_size: samples a step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        seed: of initial weights, batch order and dropout.
+    """
+
+    encoders: Names = field(default_factory=list)
+    max_epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.encoders = names(self.encoders)
+        at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0)
+
+
+@dataclass
+class SelectionConfig:
+    """Which sources are worth asking.
+
+    Args:
+        statistics: what cards and target compare in the coarse stage.
+        similarity: how they compare it.
+        keep: share of the sources that the coarse stage keeps (eta), never fewer than `num_sources`.
+        fine: score of the candidates on the labelled few.
+    """
+
+    statistics: str = "random_kernels"
+    similarity: str = "rbf_mmd"
+    keep: float = 0.3
+    fine: str = "centroid_accuracy"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise InputError(f"--selection.keep must lie above 0 and at most at 1, not {self.keep}.")
+
+
+@dataclass
+class OptimizerConfig:
+    """How the student learns; the same for every method.
+
+    Args:
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        schedule: of the learning rates of all optimizers, over the whole run.
+        clip_norm: largest norm of the gradient of one optimizer; 0 leaves it alone.
+        accumulate: batches whose gradients are added up before a step.
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "cosine"
+    clip_norm: float = 0.0
+    accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        at_least("optimizer.", self, learning_rate=0, weight_decay=0, clip_norm=0, accumulate=1)
+
+
+@dataclass
+class TrainerConfig:
+    """Options of the Lightning Trainer and of the batches it gets.
+
+    Args:
+        max_epochs: passes over the target's training samples.
+        batch_size: samples a step, labelled and unlabelled together.
+        augment: whether the student's view is randomly changed while training.
+        accelerator: cpu, gpu, or auto.
+        devices: processes that train together (Lightning DDP above one).
+        precision: number format, as Lightning names it.
+        checkpoint_seconds: shortest time between two checkpoints; 0 writes one after each epoch.
+    """
+
+    max_epochs: int = 60
+    batch_size: int = 32
+    augment: bool = True
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+    checkpoint_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        at_least("trainer.", self, max_epochs=1, batch_size=2, devices=1, checkpoint_seconds=0)
