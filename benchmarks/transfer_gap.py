@@ -19,8 +19,8 @@ from hatlit.datamodules.split import split_domain
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import build_zoo, read_domains, source_id
-from hatlit.files import cache_folder, write_atomically
+from hatlit.experiments.fleet import build_zoo, cached_folder, read_domains, source_id
+from hatlit.files import write_atomically
 from hatlit.options import parse
 
 
@@ -54,7 +54,7 @@ def accuracy(model: Classifier, class_names: tuple[str, ...], domain: Domain) ->
 
 def measure(data: DomainSet, config: GapConfig, display: Display) -> dict[str, float]:
     """Mean accuracy at home, from one source to another domain, and of the best source for each domain (an oracle)."""
-    folder = cache_folder() / "transfer_gap" / data.name
+    folder = cached_folder(data, config.sources)
     zoo = build_zoo(
         data,
         data.domains,

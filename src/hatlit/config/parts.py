@@ -57,7 +57,7 @@ class SourcesConfig:
     """
 
     encoders: Names = field(default_factory=list)
-    max_epochs: int = 30
+    max_epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4

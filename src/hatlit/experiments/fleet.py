@@ -143,15 +143,19 @@ def cached_zoo(
     Raises:
         InputError: there is no other domain with labels.
     """
-    known_by = json.dumps([asdict(config), zoo_info(data).model_dump(mode="json"), data.fingerprint])
-    digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
     others = [d for d in data.domains if d.name != target.name and len(present_classes(d))]
     if not others:
         raise InputError(
             f"Data set '{data.name}' has no labelled domain besides the target '{target.name}'; name a --zoo."
         )
-    url = cache_folder() / "zoos" / f"{data.modality}-{data.name}-{digest}"
-    return build_zoo(data, others, url, config, jobs, plugins, progress)
+    return build_zoo(data, others, cached_folder(data, config), config, jobs, plugins, progress)
+
+
+def cached_folder(data: DomainSet, config: SourcesConfig) -> Path:
+    """Where the cache keeps sources of this data trained this way; other data or options have another folder."""
+    known_by = json.dumps([asdict(config), zoo_info(data).model_dump(mode="json"), data.fingerprint])
+    digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
+    return cache_folder() / "zoos" / f"{data.modality}-{data.name}-{digest}"
 
 
 class _Trained(Sized, Iterable[tuple[Domain, TrainedSource]]):

@@ -86,7 +86,7 @@ def _draw_selection(axes: Axes, verdicts: Sequence[Verdict]) -> None:
             ranks, [v.fine_score or 0.0 for v in members], c=colour, marker=marker, label=f"{label} ({len(members)})"
         )
     axes.set(xlabel="rank by likeness of statistics (coarse)", ylabel="fine score", title="Whom it asked")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="center right")
 
 
 def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
