@@ -35,7 +35,7 @@ def quick(words):
 
 
 @pytest.fixture
-def workplace(tmp_path, tmp_path_factory, monkeypatch):
+def folder(tmp_path, tmp_path_factory, monkeypatch):
     """A folder with the npz file that the data page makes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "pages-cache"))
@@ -45,7 +45,7 @@ def workplace(tmp_path, tmp_path_factory, monkeypatch):
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/your-own-data.md"])
-def test_every_hatlit_command_of_a_page_runs(workplace, page, capsys):
+def test_every_hatlit_command_of_a_page_runs(folder, page, capsys):
     ran = 0
     for line in commands(page):
         name, *words = shlex.split(line)

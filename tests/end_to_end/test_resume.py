@@ -76,7 +76,7 @@ def test_going_on_with_another_zoo_is_refused(hatlit, options, tmp_path, monkeyp
     out = tmp_path / "runs"
     assert hatlit(*options, "--out", out)[0] == 0
     next(out.glob("*/done")).unlink()
-    monkeypatch.setattr("hatlit.methods.hat.adapt", lambda source, *rest: source)
+    monkeypatch.setattr("hatlit.methods.hat.weights_hash", lambda source: "another")
     code, _, errors = hatlit(*options, "--out", out)
     assert code == 2
     assert "began with other sources" in errors

@@ -26,7 +26,7 @@ def test_gate(accuracy, best, config, opens):
     assert gate_opens(accuracy, best, config) is opens
 
 
-@given(st.lists(st.floats(0, 1), max_size=30), st.booleans())
+@given(st.lists(st.floats(0, 1, width=32), max_size=30), st.booleans())
 def test_recorded_quality_never_gets_worse(accuracies, strict):
     dictionary = KnowledgeDictionary(2, 3, DictionaryConfig(strict=strict))
     history = []

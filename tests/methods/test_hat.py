@@ -4,6 +4,7 @@ import torch
 from hatlit.datamodules.target import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
+from hatlit.fusion.cache import weights_hash
 from hatlit.methods.base import METHODS
 from hatlit.methods.hat import HaT
 from hatlit.types import UNLABELLED
@@ -106,18 +107,23 @@ def test_checkpoint_holds_hashes_in_place_of_sources(task, tmp_path):
     fit(method, TargetDataModule(made.target.rows(method.student.input_spec), 16, 0), trainer, 0, None)
     trainer.save_checkpoint(tmp_path / "state.ckpt")
     saved = torch.load(tmp_path / "state.ckpt", weights_only=True)
-    assert saved["sources"] == dict(zip(method.bank.names, method.bank.hashes, strict=True))
+    assert saved["sources"] == {source.id: weights_hash(source.model) for source in made.sources}
     size = sum(value.numel() for value in saved["state_dict"].values())
     trained = sum(p.numel() for parts in method.trained_parts().values() for p in parts)
     assert size == trained + method.dictionary.entries.numel() + 3  # best, writes, alpha
 
 
 def test_going_on_with_other_sources_is_refused(task):
-    method, other = HaT.build(task()), HaT.build(task(hat__adapt__steps=6))
+    made = task()
+    method = HaT.build(made)
+    fewer = HaT.build(type(made)(made.target, made.student_spec, made.sources[:2], made.config))
     checkpoint = {}
     method.on_save_checkpoint(checkpoint)
-    with pytest.raises(InputError, match="began with other sources: source-0, source-1, source-2"):
-        other.on_load_checkpoint(checkpoint)
+    with pytest.raises(InputError, match="began with other sources: source-2 differ"):
+        fewer.on_load_checkpoint(checkpoint)
+    changed = {**checkpoint, "sources": {**checkpoint["sources"], "source-0": "0" * 64}}
+    with pytest.raises(InputError, match="began with other sources: source-0 differ"):
+        method.on_load_checkpoint(changed)
     method.on_load_checkpoint(checkpoint)
 
 

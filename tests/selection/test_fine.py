@@ -52,9 +52,9 @@ def test_centroid_by_hand() -> None:
     assert centroid(CANDIDATE) == pytest.approx((1 + sqrt(0.5)) / 2)
 
 
-def test_centroid_looks_at_shared_classes_only() -> None:
-    assert centroid(replace(CANDIDATE, source_centroids={1: np.array([0.0, 1.0]), 7: np.ones(2)})) == pytest.approx(1)
-    assert centroid(replace(CANDIDATE, source_centroids={7: np.ones(2)})) == -1.0
+def test_a_class_that_the_source_does_not_know_counts_as_nothing() -> None:
+    assert centroid(replace(CANDIDATE, source_centroids={1: np.array([0.0, 1.0]), 7: np.ones(2)})) == pytest.approx(0.5)
+    assert centroid(replace(CANDIDATE, source_centroids={7: np.ones(2)})) == 0.0
 
 
 def test_centroid_of_length_zero_is_like_nothing() -> None:

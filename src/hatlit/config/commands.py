@@ -105,6 +105,8 @@ class CompareConfig(ExpansionConfig):
             if not getattr(self, option):
                 raise InputError(f"--{option} names none; give at least one.")
         at_least("", self, seeds=1)
+        if self.trainer.devices > 1:
+            raise InputError("A comparison shares its runs among --jobs; --trainer.devices must stay 1.")
 
 
 @dataclass

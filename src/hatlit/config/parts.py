@@ -121,7 +121,7 @@ class TrainerConfig:
         augment: whether the student's view is randomly changed while training.
         accelerator: cpu, gpu, or auto.
         devices: processes that train together (Lightning DDP above one).
-        precision: number format, as Lightning names it.
+        precision: number format of activations, as Lightning names it.
         checkpoint_seconds: shortest time between two checkpoints; 0 writes one after each epoch.
     """
 
@@ -130,7 +130,7 @@ class TrainerConfig:
     augment: bool = True
     accelerator: str = "auto"
     devices: int = 1
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     checkpoint_seconds: float = 10.0
 
     def __post_init__(self) -> None:

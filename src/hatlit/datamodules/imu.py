@@ -90,14 +90,16 @@ def _resample(samples: Tensor, rate: float, wanted_rate: float) -> Tensor:
     gravity; so the first and last value are held there, and what comes of them is cut off.
     """
     old, new = _whole_ratio(rate, wanted_rate)
+    length = -(-samples.shape[-1] * new // old)
     if old == new:
         return samples
+    if len(samples) == 0:  # torchaudio cannot resample nothing
+        return samples.new_empty(*samples.shape[:-1], length)
     from torchaudio.functional import resample
 
     half_width = 6  # of torchaudio's filter, in samples of the lower rate
     blocks = half_width // min(old, new) + 1
     held = F.pad(samples, (blocks * old, blocks * old), mode="replicate")
-    length = -(-samples.shape[-1] * new // old)
     return resample(held, old, new)[..., blocks * new : blocks * new + length]
 
 

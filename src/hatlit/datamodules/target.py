@@ -20,6 +20,9 @@ from hatlit.datamodules.split import Split, fit_normalisation, present_classes
 from hatlit.encoders.base import InputSpec
 from hatlit.types import UNLABELLED, Batch
 
+#: Tells the random numbers of augmentation from those of the order of rows.
+AUGMENTATION = 0
+
 
 @dataclass(frozen=True)
 class TargetData:
@@ -91,9 +94,17 @@ class TargetData:
 
 
 class BatchPlan(NamedTuple):
-    """Which rows make the next batch, and the seed of their augmentation (None: leave the views alone)."""
+    """How the next batch is made.
+
+    Attributes:
+        rows: (B,) the rows of the whole batch, those of other processes included.
+        mine: (B,) mask of the rows that this process gets.
+        augmentation_seed: of the random changes of the whole batch, so that a row is changed alike however many
+            processes share the batch; None leaves the views alone.
+    """
 
     rows: Tensor
+    mine: Tensor
     augmentation_seed: int | None
 
 
@@ -122,11 +133,12 @@ class TargetRows(Dataset[Batch]):
         return torch.nonzero(self.label != UNLABELLED).flatten()
 
     def __getitem__(self, plan: BatchPlan) -> Batch:
-        rows, seed = plan
+        rows, mine, seed = plan
         view = self.target[rows]
         if seed is not None:
             view = self.modality.augment(view, torch.Generator().manual_seed(seed))
-        return Batch(rows, self.source[rows], view, self.label[rows])
+        own = rows[mine]
+        return Batch(own, self.source[own], view[mine], self.label[own])
 
 
 class FewLabelSampler(Sampler[BatchPlan]):
@@ -181,8 +193,9 @@ class FewLabelSampler(Sampler[BatchPlan]):
         for step in range(len(self)):
             known = labelled[step * self.labelled_per_batch :][: self.labelled_per_batch]
             unknown = unlabelled[step * self.unlabelled_per_batch :][: self.unlabelled_per_batch]
-            rows = torch.cat([known[self._rank :: self._world_size], unknown[self._rank :: self._world_size]])
-            yield BatchPlan(rows, _mix(self._seed, self._epoch, step, self._rank) if self._augment else None)
+            place = torch.cat([torch.arange(len(known)), torch.arange(len(unknown))])
+            seed = _mix(self._seed, self._epoch, step, AUGMENTATION) if self._augment else None
+            yield BatchPlan(torch.cat([known, unknown]), place % self._world_size == self._rank, seed)
 
 
 class TargetDataModule(L.LightningDataModule):
@@ -216,7 +229,8 @@ class TargetDataModule(L.LightningDataModule):
 
 def evaluation_loader(rows: TargetRows, batch_size: int = 512) -> DataLoader[Batch]:
     """Every row once, in order, as the student sees it outside training."""
-    plans = [BatchPlan(chunk, None) for chunk in torch.arange(len(rows)).split(batch_size)]
+    chunks = torch.arange(len(rows)).split(batch_size)
+    plans = [BatchPlan(chunk, torch.ones_like(chunk, dtype=torch.bool), None) for chunk in chunks]
     return _loader(rows, plans)
 
 

@@ -26,10 +26,12 @@ class LastCheckpoint(Checkpoint):
     Args:
         path: where to; replaced whole, so an interruption leaves the state before.
         seconds: shortest time between two; 0 means after each epoch.
+        say: shows one line to the user.
     """
 
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._path, self._seconds = path, seconds
+    def __init__(self, path: Path, seconds: float, say: Callable[[str], None]) -> None:
+        self._path, self._seconds, self._say = path, seconds, say
+        self._failed = False
         self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -39,10 +41,20 @@ class LastCheckpoint(Checkpoint):
         if not due:
             return
         temporary = self._path.with_suffix(".partial")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self._path)
+        try:
+            trainer.save_checkpoint(temporary)
+            if trainer.is_global_zero:
+                temporary.replace(self._path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            self._complain(error)
+            temporary.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
+
+    def _complain(self, error: Exception) -> None:
+        if not self._failed:
+            reason = str(error).strip().splitlines()[0]
+            self._say(f"The checkpoint cannot be written ({reason}); training goes on, but could not be resumed.")
+        self._failed = True
 
 
 class EpochCounter(Callback):
@@ -70,7 +82,7 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
                 accelerator=config.accelerator,
                 devices=config.devices,
                 strategy=strategy,
-                precision=config.precision,  # type: ignore[arg-type]
+                precision=config.precision,
                 max_epochs=config.max_epochs,
                 logger=list(loggers),
                 callbacks=list(callbacks),

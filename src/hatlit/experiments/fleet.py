@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, bui
 from hatlit.datamodules.split import labelled_rows, present_classes, split_domain
 from hatlit.encoders.base import ENCODERS
 from hatlit.errors import InputError
-from hatlit.files import cache_folder
+from hatlit.files import cache_folder, file_hash
 from hatlit.registry import load_plugin
 from hatlit.selection.statistics import common_view, profile
 from hatlit.zoo.card import Card, Statistic, StatisticsSpec, ZooInfo, is_safe_id
@@ -148,12 +149,15 @@ def cached_zoo(
         raise InputError(
             f"Data set '{data.name}' has no labelled domain besides the target '{target.name}'; name a --zoo."
         )
-    return build_zoo(data, others, cached_folder(data, config), config, jobs, plugins, progress)
+    return build_zoo(data, others, cached_folder(data, config, plugins), config, jobs, plugins, progress)
 
 
-def cached_folder(data: DomainSet, config: SourcesConfig) -> Path:
-    """Where the cache keeps sources of this data trained this way; other data or options have another folder."""
-    known_by = json.dumps([asdict(config), zoo_info(data).model_dump(mode="json"), data.fingerprint])
+def cached_folder(data: DomainSet, config: SourcesConfig, plugins: Sequence[str] = ()) -> Path:
+    """Where the cache keeps sources of this data trained this way; other data, options or code have another folder."""
+    encoders = config.encoders or default_encoders(data.modality)
+    code = [version("hatlit"), *(file_hash(Path(path)) for path in plugins)]
+    options = {**asdict(config), "encoders": encoders}
+    known_by = json.dumps([options, zoo_info(data).model_dump(mode="json"), data.fingerprint, code])
     digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
     return cache_folder() / "zoos" / f"{data.modality}-{data.name}-{digest}"
 

@@ -36,7 +36,7 @@ class RunFolder:
         Args:
             config: the options.
             target: name of the target.
-            made_of: hashes of what else the result depends on: labels, data or zoo, plugins.
+            made_of: hashes of what else the result depends on: labels, data or zoo, code.
         """
         options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
         options["trainer"] = {key: value for key, value in options["trainer"].items() if key not in WITHOUT_EFFECT}

@@ -86,8 +86,8 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
         target = choose_target(data, config, display)
     zoo = Zoo.open(config.zoo, config.modality) if config.zoo else None
     sources_from = zoo.fingerprint if zoo else data.fingerprint
-    plugins = [file_hash(Path(path)) for path in config.plugin]
-    folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *plugins])
+    code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
+    folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
     if folder.is_done:
         display.say(f"This run is done already; its folder is {folder.path}")
         return _show(folder.read_json("result.json"), display)
@@ -220,7 +220,9 @@ def _run(task: TransferTask, folder: RunFolder, wandb: WandbRun | None, display:
         display.say(f"{config.method}: going on from {checkpoint}")
     epochs = display.progress(f"{config.method} epochs", config.trainer.max_epochs)
     with clock(f"{config.method}: training"), epochs as advance:
-        keeper = LastCheckpoint(folder.path / "checkpoints" / "last.ckpt", config.trainer.checkpoint_seconds)
+        keeper = LastCheckpoint(
+            folder.path / "checkpoints" / "last.ckpt", config.trainer.checkpoint_seconds, display.say
+        )
         loggers = [EpochTable(folder.path / "metrics.csv", display.say), *([wandb] if wandb else [])]
         trainer = make_trainer(config.trainer, loggers, [EpochCounter(advance), keeper])
         fit(method, batches, trainer, config.seed, checkpoint)

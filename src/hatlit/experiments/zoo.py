@@ -34,6 +34,9 @@ def build(config: ZooBuildConfig, display: Display) -> Zoo:
     domains = [domain for domain in data.domains if domain.name not in left_out]
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
+    there = Zoo.open(config.out).ids() if Zoo.is_at(config.out) else []
+    if there:
+        display.say(f"{config.out} has {len(there)} sources already, which stay as they are, however they were trained")
     progress = partial(display.track, doing="training sources")
     zoo = build_zoo(data, domains, config.out, config.sources, config.jobs, config.plugin, progress)
     display.say(f"{config.out} has {len(zoo.ids())} sources")

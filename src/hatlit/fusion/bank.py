@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hatlit.datamodules.base import build_view
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.fusion.adapt import freeze, pull_to_start
-from hatlit.fusion.cache import cached_outputs, output_key, weights_hash
+from hatlit.fusion.cache import cached_outputs, output_key
 from hatlit.selection.labels import align, to_target_classes
 
 #: Rows a forward pass; bounds the memory that large sources take.
@@ -44,7 +44,7 @@ class SourceBank(nn.Module):
     """Holds the selected sources, frozen, and their outputs on the training rows.
 
     The sources are no submodules: nothing can put them in training mode, and neither checkpoints nor optimizers contain
-    them. Their weights are told apart by ``hashes``. With ``train_heads`` the bank owns copies of their heads that
+    them. With ``train_heads`` the bank owns copies of their heads that
     learn (partial freezing); encoders stay constant, and so do the features.
 
     Args:
@@ -56,6 +56,8 @@ class SourceBank(nn.Module):
         recorded: how they are laid out.
         rows_fingerprint: a hash of the rows, for the cache.
         train_heads: whether copies of the heads learn.
+        keep_outputs: whether the outputs go to the cache on disk; those of sources that were just adapted never come
+            again.
 
     Raises:
         InputError: a source shares no class name with the target, or cannot see the recording.
@@ -71,13 +73,13 @@ class SourceBank(nn.Module):
         recorded: InputSpec,
         rows_fingerprint: str,
         train_heads: bool = False,
+        keep_outputs: bool = True,
     ) -> None:
         super().__init__()
         self._sources = tuple(freeze(source) for source in sources)
         self._recorded = recorded
         self.names = tuple(names)
         self.columns = tuple(align(classes, target_classes) for classes in source_classes)
-        self.hashes = tuple(weights_hash(source) for source in sources)
         self.feature_dims = tuple(source.feature_dim for source in sources)
         self.heads = nn.ModuleList(copy.deepcopy(source.head) for source in sources) if train_heads else None
         if self.heads is not None:
@@ -85,7 +87,8 @@ class SourceBank(nn.Module):
         runs = []
         for source in self._sources:
             key = output_key(source, recorded, rows_fingerprint)
-            runs.append(cached_outputs(key, partial(self._run, source, samples)))
+            compute = partial(self._run, source, samples)
+            runs.append(cached_outputs(key, compute) if keep_outputs else compute())
         for number, run in enumerate(runs):
             self._keep("mean", number, run["features"].mean(0))
             self._keep("std", number, run["features"].std(0, correction=0).clamp_min(SMALLEST_STD))

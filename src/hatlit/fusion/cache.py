@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder, write_atomically
@@ -25,13 +27,28 @@ def weights_hash(source: Classifier) -> str:
     return digest.hexdigest()
 
 
+def code_of(encoder: nn.Module) -> str:
+    """The code of an encoder's class, as far as it can be read, and the version of hatlit for all that it calls."""
+    try:
+        source = inspect.getsource(type(encoder))
+    except (OSError, TypeError):
+        source = type(encoder).__qualname__
+    return f"{version('hatlit')}\n{source}"
+
+
 def output_key(source: Classifier, recorded: InputSpec, rows_fingerprint: str) -> str:
     """Names the outputs of one source on given rows.
 
-    It depends on the weights, the view the source wants, the recorded form and the rows. If any of them changes, so
-    does the key, and the outputs are computed anew.
+    It depends on the weights, the encoder's code, the view the source wants, the recorded form and the rows. If any of
+    them changes, so does the key, and the outputs are computed anew.
     """
-    parts = (weights_hash(source), source.input_spec.model_dump_json(), recorded.model_dump_json(), rows_fingerprint)
+    parts = (
+        weights_hash(source),
+        code_of(source.encoder),
+        source.input_spec.model_dump_json(),
+        recorded.model_dump_json(),
+        rows_fingerprint,
+    )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

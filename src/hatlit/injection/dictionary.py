@@ -39,7 +39,7 @@ class KnowledgeDictionary(nn.Module):
         super().__init__()
         self._config = config
         self.register_buffer("entries", torch.full((rows, num_classes), 1 / num_classes))
-        self.register_buffer("best", torch.tensor(-1.0, dtype=torch.float64))
+        self.register_buffer("best", torch.tensor(-1.0))
         self.register_buffer("writes", torch.tensor(0))
 
     @property
@@ -49,7 +49,8 @@ class KnowledgeDictionary(nn.Module):
 
     def accepts(self, accuracy: float) -> bool:
         """Whether fused predictions of a mixer of this accuracy would be taken."""
-        return gate_opens(accuracy, float(self.best), self._config)
+        kept = float(torch.tensor(accuracy, dtype=self.best.dtype))  # equal accuracies must stay equal when kept
+        return gate_opens(kept, float(self.best), self._config)
 
     def write(self, accuracy: float, fused: Tensor) -> None:
         """Takes the fused predictions (rows, K) of a mixer that ``accepts`` let pass."""

@@ -129,7 +129,7 @@ class TransferMethod(L.LightningModule):
         """Adds the losses up, goes backward once, and steps every optimizer when its batches are complete."""
         losses = self.losses(batch)
         every = self.optimizer_config.accumulate
-        self.manual_backward(torch.stack(list(losses.values())).sum() / every)
+        self.manual_backward(torch.stack(list(losses.values())).sum() / self._group_size(batch_idx))
         for name, loss in losses.items():
             self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + loss.detach()
         self._batches += 1
@@ -168,6 +168,12 @@ class TransferMethod(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the state of the random numbers, for the start of training to restore."""
         self._rng = checkpoint["rng"]
+
+    def _group_size(self, batch_idx: int) -> int:
+        """How many batches share this one's step; the last group of an epoch may be smaller."""
+        every, batches = self.optimizer_config.accumulate, self.trainer.num_training_batches
+        left_over = int(batches % every) if batches != float("inf") else 0
+        return left_over if left_over and batch_idx >= batches - left_over else every
 
     def _step(self) -> None:
         optimizers = self.optimizers()

@@ -15,6 +15,7 @@ from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.fusion.adapt import adapt
 from hatlit.fusion.bank import SourceBank, SourceOutputs
+from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.mixer import CrossAttentionMixer, divergence_from_uniform, fuse, mixer_loss
 from hatlit.injection.dictionary import KnowledgeDictionary, sharpen
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -40,6 +41,9 @@ class HaT(TransferMethod):
         config: the options of HaT.
         optimizer: how the student learns.
 
+    Attributes:
+        origins: by id, a hash of each source as it was selected; a checkpoint holds these in place of the weights.
+
     Raises:
         InputError: the options name a schedule or a loss that nobody registered.
     """
@@ -56,6 +60,7 @@ class HaT(TransferMethod):
         num_classes = student.head.out_features
         self.config = config
         self.bank = bank
+        self.origins: dict[str, str] = {}
         self.mixer = CrossAttentionMixer(student.feature_dim, bank.feature_dims, config.mixer.dim, config.mixer.heads)
         self.dictionary = KnowledgeDictionary(len(rows), num_classes, config.dictionary)
         self.hint = FeatureHint(student.feature_dim, bank.feature_dims) if config.injection.hint_weight else None
@@ -80,10 +85,13 @@ class HaT(TransferMethod):
             target.recorded,
             target.rows_fingerprint,
             train_heads=config.mixer.train_heads,
+            keep_outputs=config.adapt.steps == 0,
         )
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return cls(student, bank, target.rows(student.input_spec), config, task.config.optimizer)
+            method = cls(student, bank, target.rows(student.input_spec), config, task.config.optimizer)
+        method.origins = {source.id: weights_hash(source.model) for source in task.sources}
+        return method
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The mixer with the sources' heads, where they learn, and the student with its hint."""
@@ -134,7 +142,7 @@ class HaT(TransferMethod):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the hashes of the frozen sources in place of their weights."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["sources"] = dict(zip(self.bank.names, self.bank.hashes, strict=True))
+        checkpoint["sources"] = self.origins
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses to go on with other sources than those the run began with.
@@ -142,8 +150,7 @@ class HaT(TransferMethod):
         Raises:
             InputError: a source is missing, new or changed.
         """
-        now = dict(zip(self.bank.names, self.bank.hashes, strict=True))
-        before = checkpoint["sources"]
+        now, before = self.origins, checkpoint["sources"]
         differing = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
         if differing:
             raise InputError(
@@ -191,7 +198,9 @@ class HaT(TransferMethod):
     def _offer_knowledge(self) -> tuple[float, Tensor]:
         """Measures the mixer on the labelled few; returns its accuracy and the mean weight (N,) of each source."""
         weights, fused = self.fused(self._views[self._labelled], self.bank(self._labelled))
-        accuracy = float((fused.argmax(-1) == self._labels[self._labelled]).double().mean())
+        right = fused.argmax(-1) == self._labels[self._labelled]
+        # Every process must open the gate or none, even where rounding differs between them.
+        accuracy = self.trainer.strategy.broadcast(float(right.float().mean()))
         if self.dictionary.accepts(accuracy):
             everything = torch.arange(len(self._labels), device=self._labels.device)
             _, fused = self.fused(self._views, self.bank(everything))

@@ -65,18 +65,17 @@ def accuracy(candidate: Candidate) -> float:
 def centroid(candidate: Candidate) -> float:
     """Mean cosine between the centroids of the target and of the source in the source's feature space.
 
-    mean_k cos(c_{t,k}, c_{i,k}) over the classes k that both have, where c_{t,k} is the mean feature of the labelled
-    rows of class k. A centroid of length 0 has cosine 0. Where no class is shared the score is -1, the lowest cosine.
+    mean_k cos(c_{t,k}, c_{i,k}) over the labelled classes k of the target, where c_{t,k} is the mean feature of the
+    labelled rows of class k. A class that the source does not know, and a centroid of length 0, has cosine 0.
 
     Raises:
         InputError: there are no labels.
     """
     _require_labels(candidate)
-    shared = [k for k in np.unique(candidate.labels).tolist() if k in candidate.source_centroids]
-    if not shared:
-        return -1.0
+    nothing = np.zeros(candidate.features.shape[1])
     cosines = [
-        _cosine(candidate.features[candidate.labels == k].mean(axis=0), candidate.source_centroids[k]) for k in shared
+        _cosine(candidate.features[candidate.labels == k].mean(axis=0), candidate.source_centroids.get(k, nothing))
+        for k in np.unique(candidate.labels).tolist()
     ]
     return float(np.mean(cosines))
 

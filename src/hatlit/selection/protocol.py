@@ -123,7 +123,7 @@ def select(
 
 def _is_usable(card: Card, target: TargetData, verdict: Verdict) -> bool:
     missing = sorted(set(card.input_spec.channels) - set(target.recorded.channels))
-    if card.domain == target.domain.name:
+    if card.domain == target.domain.name:  # whatever data set it says it is from: rather one source too few than a leak
         verdict.reason = "dropped: trained on the target itself"
     elif not set(card.class_names) & set(target.class_names):
         verdict.reason = "dropped: no class name in common with the target"
@@ -164,11 +164,10 @@ def _coarse_stage(
             "choose one of them with --selection.statistics, or build a zoo that has it."
         )
     own = profile(name, build_view(target.train_samples, target.recorded, spec.view), spec.view, spec.seed)
-    published = [card.statistics[name] for card in cards]
-    sources = Profile(
-        np.array([one.mean for one in published], dtype=np.float32),
-        np.array([one.spread for one in published], dtype=np.float32),
-    )
+    index = zoo.index()
+    place = {source: number for number, source in enumerate(index.ids)}
+    rows, published = [place[card.id] for card in cards], index.statistics[name]
+    sources = Profile(published.mean[rows], published.spread[rows])
     scores, kept = coarse(own, sources, config.similarity, config.keep, count)
     traffic.add("coarse", up=FLOAT_BYTES * (own.mean.size + own.spread.size))
     remaining = set(kept.tolist())

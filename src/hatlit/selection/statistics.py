@@ -182,14 +182,12 @@ def _octaves(rate: float) -> list[float]:
 
 @register_statistics()
 def handcrafted(windows: Tensor, rate: float | None, seed: int) -> Tensor:
-    """Moments, quantiles and band energies together.
+    """Moments, quantiles and band energies together; no band energies where the windows have no rate.
 
     Maps windows (N, channels, time) to (N, (9 + bands) x channels).
-
-    Raises:
-        InputError: the windows have no rate.
     """
-    return torch.cat([part(windows, rate, seed) for part in (moments, quantiles, band_energies)], 1)
+    parts = (moments, quantiles) if rate is None else (moments, quantiles, band_energies)
+    return torch.cat([part(windows, rate, seed) for part in parts], 1)
 
 
 @register_statistics()

@@ -184,7 +184,8 @@ class _ShuffledBatches:
 def _fit(model: Classifier, view: Tensor, label: Tensor, config: SourcesConfig, seed: int) -> None:
     with quiet_lightning():
         # barebones leaves out what a fit of a second does not need: logging, progress bar, checkpoints, summary.
-        trainer = lightning.Trainer(max_epochs=config.max_epochs, devices=1, barebones=True)
+        # On the CPU, because sources are small, trained side by side, and must come out the same on every machine.
+        trainer = lightning.Trainer(max_epochs=config.max_epochs, accelerator="cpu", devices=1, barebones=True)
         trainer.fit(_SourceTraining(model, config), _ShuffledBatches(view, label, config.batch_size, seed))
     model.cpu().eval().zero_grad()
 
