@@ -62,7 +62,7 @@ def test_every_command_has_help(hatlit_says, command):
         (["trian"], "Unknown command 'trian': did you mean train?"),
         (["zoo"], "Unknown command 'zoo'"),
         (["zoo", "biuld"], "did you mean zoo build"),
-        (["data", "spar"], "'hatlit data' takes no options, so 'spar' means nothing to it."),
+        (["data", "spar"], "'spar' stands alone on the command line; options begin with --."),
         (["zoo", "list"], "'hatlit zoo list' wants DIR, not: nothing."),
         (["zoo", "list", "a", "b"], "'hatlit zoo list' wants DIR, not: a b."),
         (["zoo", "show", "a"], "'hatlit zoo show' wants DIR ID, not: a."),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from hatlit.config import CompareConfig, StudentsConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.config import CompareConfig, ListConfig, StudentsConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
 from hatlit.errors import InputError, unknown_name
 from hatlit.options import parse
 
@@ -131,27 +131,31 @@ def _zoo_show(words: list[str]) -> int:
 
 
 def _zoo_verify(words: list[str]) -> int:
-    folder, _ = _folder(words, "zoo verify", 1)
+    folder, rest = _folder(words, "zoo verify")
+    config = parse(ListConfig, "zoo verify DIR", "Checks every source of the zoo in DIR against its card.", rest)
     from hatlit.experiments.display import Display
     from hatlit.experiments.zoo import verify
 
+    _load(config.plugin)
     return 0 if verify(folder, Display()) else 2
 
 
 def _data(words: list[str]) -> int:
-    _nothing(words, "data")
+    config = parse(ListConfig, "data", "Lists the data sets.", words)
     from hatlit.experiments.display import Display
     from hatlit.experiments.listings import list_data
 
+    _load(config.plugin)
     list_data(Display())
     return 0
 
 
 def _encoders(words: list[str]) -> int:
-    _nothing(words, "encoders")
+    config = parse(ListConfig, "encoders", "Lists the encoders.", words)
     from hatlit.experiments.display import Display
     from hatlit.experiments.listings import list_encoders
 
+    _load(config.plugin)
     list_encoders(Display())
     return 0
 
@@ -167,10 +171,11 @@ def _students(words: list[str]) -> int:
 
 
 def _methods(words: list[str]) -> int:
-    _nothing(words, "methods")
+    config = parse(ListConfig, "methods", "Lists the methods.", words)
     from hatlit.experiments.display import Display
     from hatlit.experiments.listings import list_methods
 
+    _load(config.plugin)
     list_methods(Display())
     return 0
 
@@ -201,15 +206,6 @@ def _folder(words: list[str], command: str, exactly: int = 0) -> tuple[str, list
     if not words or words[0].startswith("-") or (exactly and len(words) != exactly):
         raise InputError(f"'hatlit {command}' wants {what}, not: {' '.join(words) or 'nothing'}.")
     return words[0], words[1:]
-
-
-def _nothing(words: list[str], command: str) -> None:
-    """Checks that nothing follows a command that takes no options."""
-    if words and words[0] in HELP:
-        print(f"usage: hatlit {command}")
-        raise SystemExit(0)
-    if words:
-        raise InputError(f"'hatlit {command}' takes no options, so '{words[0]}' means nothing to it.")
 
 
 def _load(plugins: Sequence[str]) -> None:

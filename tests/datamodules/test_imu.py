@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from hatlit.datamodules.base import build_view
 from hatlit.datamodules.imu import augment, view
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
@@ -38,8 +39,13 @@ def test_missing_channels_are_named() -> None:
 
 
 def test_other_modality_is_refused() -> None:
-    with pytest.raises(InputError, match="radar"):
-        view(torch.randn(3, 6, 128), spec().model_copy(update={"modality": "radar"}), spec())
+    with pytest.raises(InputError, match="A model of imu samples cannot look at radar samples"):
+        build_view(torch.randn(3, 6, 128), spec().model_copy(update={"modality": "radar"}), spec())
+
+
+@pytest.mark.parametrize("rate", [25.0, 50.0, 100.0])
+def test_no_samples_make_no_views(rate: float) -> None:
+    assert view(torch.randn(0, 6, 128), spec().model_copy(update={"rate": rate}), spec()).shape == (0, 6, 128)
 
 
 @pytest.mark.parametrize(

@@ -92,13 +92,28 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_processes_share_each_batch_without_overlap(world_size):
     def batches(rank, world_size):
         sampler = FewLabelSampler(torch.arange(5), torch.arange(5, 50), 12, 0, rank=rank, world_size=world_size)
-        return [plan.rows for plan in sampler]
+        return [plan.rows[plan.mine] for plan in sampler]
 
     whole = batches(0, 1)
     parts = [batches(rank, world_size) for rank in range(world_size)]
     for number, rows in enumerate(whole):
         dealt = torch.cat([part[number] for part in parts])
         assert sorted(dealt.tolist()) == sorted(rows.tolist())
+
+
+def test_a_row_is_augmented_alike_however_many_processes_share_the_batch():
+    target = make_target()
+    rows = target.rows(target.spec)
+
+    def views(rank, world_size):
+        known = rows.label != UNLABELLED
+        labelled, others = torch.nonzero(known).flatten(), torch.nonzero(~known).flatten()
+        batches = [rows[plan] for plan in FewLabelSampler(labelled, others, 9, 0, True, rank, world_size)]
+        return {int(row): view for row, view in zip(batches[0].index, batches[0].target, strict=True)}
+
+    whole, halves = views(0, 1), [views(rank, 2) for rank in range(2)]
+    assert len(halves[0]) + len(halves[1]) == len(whole)
+    assert all(torch.equal(view, whole[row]) for half in halves for row, view in half.items())
 
 
 def test_batches_hold_both_views_and_are_augmented_only_when_asked():

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -135,6 +136,15 @@ def test_all_options_of_the_optimisers_work_together(train):
         *"--trainer.augment true --trainer.precision bf16-mixed".split(),
     )
     assert (code, errors) == (0, "")
+
+
+def test_data_without_a_rate_and_all_of_it_labelled(train, arrays, tmp_path):
+    with np.load(arrays) as file:
+        content = {name: file[name] for name in file.files if name != "sample_rate"}
+    np.savez(tmp_path / "timeless.npz", **content)
+    code, output, errors, _ = train("--labels.fraction", "1", data=tmp_path / "timeless.npz")
+    assert (code, errors) == (0, "")
+    assert "42 training samples, 42 of them labelled" in output
 
 
 def test_fewer_sources_than_usual_are_all_asked_with_a_line_saying_so(train):

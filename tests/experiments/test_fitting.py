@@ -55,10 +55,14 @@ def path(tmp_path):
     return tmp_path / "checkpoints" / "last.ckpt"
 
 
+said = []
+
+
 def fit(path, seconds, *callbacks):
+    said.clear()
     witness = Witness(path)
     config = TrainerConfig(max_epochs=EPOCHS, accelerator="cpu")
-    trainer = make_trainer(config, [], [witness, LastCheckpoint(path, seconds), *callbacks])
+    trainer = make_trainer(config, [], [witness, LastCheckpoint(path, seconds, said.append), *callbacks])
     trainer.fit(Tiny())
     return witness
 
@@ -90,25 +94,28 @@ def test_going_on_from_a_checkpoint(path):
     fit(path, 0)
     longer = TrainerConfig(max_epochs=EPOCHS + 2, accelerator="cpu")
     model = Tiny()
-    trainer = make_trainer(longer, [], [LastCheckpoint(path, 0)])
+    trainer = make_trainer(longer, [], [LastCheckpoint(path, 0, said.append)])
     trainer.fit(model, ckpt_path=path, weights_only=True)
     assert model.weight == EPOCHS + 2
     assert torch.load(path, weights_only=True)["epoch"] == EPOCHS + 1
 
 
-def test_an_interrupted_save_leaves_the_state_before(path, monkeypatch):
+def test_a_full_disk_leaves_the_state_before_and_training_goes_on_with_one_line(path, monkeypatch):
     save = L.Trainer.save_checkpoint
 
     def broken(trainer, to, *rest, **options):
-        if trainer.current_epoch == 2:
+        if trainer.current_epoch >= 2:
             to.write_bytes(b"half a checkp")
             raise OSError("No space left on device")
         save(trainer, to, *rest, **options)
 
     monkeypatch.setattr(L.Trainer, "save_checkpoint", broken)
-    with pytest.raises(OSError, match="No space left"):
-        fit(path, 0)
+    fit(path, 0)
     assert torch.load(path, weights_only=True)["epoch"] == 1
+    assert said == [
+        "The checkpoint cannot be written (No space left on device); training goes on, but could not be resumed."
+    ]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_the_counter_counts_epochs(path):

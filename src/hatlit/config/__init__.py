@@ -7,6 +7,7 @@ from hatlit.config.checks import Names, names
 from hatlit.config.commands import (
     CompareConfig,
     ExpansionConfig,
+    ListConfig,
     StudentsConfig,
     TrainConfig,
     ZooAddConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "HaTConfig",
     "InjectionConfig",
     "LabelsConfig",
+    "ListConfig",
     "MixerConfig",
     "Names",
     "OptimizerConfig",

@@ -110,6 +110,20 @@ class CompareConfig(ExpansionConfig):
 
 
 @dataclass
+class ListConfig:
+    """Options of the commands that only show something.
+
+    Args:
+        plugin: Python files whose encoders, data sets and methods are registered first.
+    """
+
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+
+
+@dataclass
 class StudentsConfig:
     """Lists the architectures that can be students.
 
