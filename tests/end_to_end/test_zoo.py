@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from safetensors.torch import save_file
 
@@ -49,6 +52,34 @@ def test_a_model_trained_elsewhere_joins_and_serves(hatlit, build, train, arrays
     assert zoo.card("guest").accuracy == zoo.card("person-2").accuracy
     assert zoo.card("guest").centroids == zoo.card("person-2").centroids
     assert train("--zoo", tmp_path / "zoo", "--target", "person-3")[0] == 0
+
+
+PLUGIN = """
+from torch import nn
+from hatlit.encoders.base import register_encoder
+
+@register_encoder("imu")
+class Flat(nn.Module):
+    def __init__(self, input_spec):
+        super().__init__()
+        self.input_spec, self.feature_dim = input_spec, 8
+        self.map = nn.Sequential(nn.Flatten(), nn.Linear(input_spec.num_channels * input_spec.shape[0], 8))
+
+    def forward(self, view):
+        return self.map(view)
+"""
+
+
+@pytest.mark.slow
+def test_verify_needs_the_plugin_whose_encoders_a_zoo_holds(build, tmp_path):
+    plugin = tmp_path / "flat.py"
+    plugin.write_text(PLUGIN)
+    assert build("--plugin", plugin, "--sources.encoders", "flat")[0] == 0
+    command = [sys.executable, "-m", "hatlit", "zoo", "verify", str(tmp_path / "zoo")]
+    without = subprocess.run(command, capture_output=True, text=True)
+    assert without.returncode == 2
+    assert "Unknown imu encoder 'flat'" in without.stdout
+    assert subprocess.run([*command, "--plugin", str(plugin)], capture_output=True, text=True).returncode == 0
 
 
 def test_verify_ends_with_2_when_a_source_is_broken(hatlit, build, tmp_path):
