@@ -95,6 +95,7 @@ class LocalFolder(Folder):
     """A folder on this machine: what it has written survives a power cut, and 100,000 files are listed in a second."""
 
     def stamps(self, folder: str, file: str) -> dict[str, str]:
+        """Lists as ``Folder.stamps`` does, with one look at each subfolder."""
         try:
             names = sorted(os.listdir(self._path(folder)))  # noqa: PTH208 - no Path for each of 100,000 entries
         except FileNotFoundError:
