@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hatlit.datamodules.base import Domain
 from hatlit.encoders.base import InputSpec
+
+# One thread here and in every process that a test starts: sums in another order differ in the last bit.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,8 @@ from hatlit.encoders.base import register_encoder
 
 @register_encoder("imu")
 class Flat(nn.Module):
+    '''One linear map over a whole window.'''
+
     def __init__(self, input_spec):
         super().__init__()
         self.input_spec, self.feature_dim = input_spec, 8
