@@ -53,6 +53,8 @@ def refused(train, tmp_path):
         ("--config nowhere.yaml", "nowhere.yaml"),
         ("--zoo nowhere", "'nowhere' is not a zoo"),
         ("stray", "'stray' stands alone"),
+        ("--target=", "--target is empty"),
+        ("--zoo=", "--zoo is empty"),
     ],
 )
 def test_options(refused, words, says):

@@ -57,6 +57,8 @@ class ExpansionConfig:
     def __post_init__(self) -> None:
         self.plugin = names(self.plugin)
         at_least("", self, jobs=0)
+        if self.zoo == "":
+            raise InputError("--zoo is empty; name a folder, or leave the option out to train the sources.")
         if self.num_sources is not None:
             at_least("", self, num_sources=1)
 
@@ -80,6 +82,8 @@ class TrainConfig(ExpansionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("", self, seed=0)
+        if self.target == "":  # an unset shell variable must not silently mean the first domain
+            raise InputError("--target is empty; name a domain, or leave the option out for the first one.")
 
 
 @dataclass
