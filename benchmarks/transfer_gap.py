@@ -19,7 +19,7 @@ from hatlit.datamodules.split import split_domain
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import build_zoo, cached_folder, read_domains, source_id
+from hatlit.experiments.fleet import build_zoo, cached_folder, encoders_of, read_domains, source_id
 from hatlit.files import write_atomically
 from hatlit.options import parse
 
@@ -31,14 +31,14 @@ class GapConfig:
     Args:
         modality: what the samples are.
         data: which domains.
-        sources: how sources are trained; one architecture, so that only the domains differ.
+        sources: how sources are trained; without `encoders` all get the modality's first, so that only domains differ.
         jobs: processes that train side by side; 0 means one a core.
         out: JSON file for the figures.
     """
 
     modality: str = "imu"
     data: DataConfig = field(default_factory=DataConfig)
-    sources: SourcesConfig = field(default_factory=lambda: SourcesConfig(encoders=["cnn_tiny"]))
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
     jobs: int = 0
     out: str | None = None
 
@@ -54,6 +54,7 @@ def accuracy(model: Classifier, class_names: tuple[str, ...], domain: Domain) ->
 
 def measure(data: DomainSet, config: GapConfig, display: Display) -> dict[str, float]:
     """Mean accuracy at home, from one source to another domain, and of the best source for each domain (an oracle)."""
+    config.sources.encoders = encoders_of(data, config.sources)[:1]
     folder = cached_folder(data, config.sources)
     zoo = build_zoo(
         data,

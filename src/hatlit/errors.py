@@ -22,3 +22,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     close = nearest(name, names)
     answer = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}."
     return InputError(f"Unknown {kind} '{name}': {answer}{' ' + hint if hint else ''}")
+
+
+def missing_library(library: str, extra: str) -> InputError:
+    """Builds the error for a library that is not installed, naming the extra of hatlit that brings it."""
+    return InputError(f"The library '{library}' is not installed; pip install 'hatlit[{extra}]' brings it.")

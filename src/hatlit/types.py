@@ -19,8 +19,9 @@ class Batch:
     Attributes:
         index: (B,) row numbers within the training rows of the target; they address the knowledge dictionary and the
             cached source outputs.
-        source: (B, channels, time) the samples as recorded; each source builds its own view of them.
-        target: (B, channels, time) the samples as the student sees them, augmented while training.
+        source: (B, channels, *shape) the samples as recorded; each source builds its own view of them.
+        target: (B, channels, *shape) the samples as the student sees them, augmented while training; of another
+            modality where the recordings of two are paired.
         label: (B,) class numbers, ``UNLABELLED`` where the class is not known.
     """
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.base import Domain
-from hatlit.datamodules.split import fit_normalisation, labelled_rows, present_classes, split_domain
+from hatlit.datamodules.split import fit_view, labelled_rows, present_classes, split_domain
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
@@ -150,7 +150,7 @@ def test_refuses_an_impossible_share(share: float) -> None:
 def test_normalisation_is_that_of_the_rows() -> None:
     domain = make_domain([0] * 6, list(range(6)))
     rows = np.array([1, 4])
-    spec = fit_normalisation(domain, rows)
+    spec = fit_view(domain, rows)
     np.testing.assert_allclose(spec.mean, domain.samples[rows].mean((0, 2)), rtol=1e-5)
     np.testing.assert_allclose(spec.std, domain.samples[rows].std((0, 2)), rtol=1e-5)
     assert spec.channels == domain.recorded.channels
@@ -162,7 +162,7 @@ def test_constant_channel_becomes_zero_not_noise(level: float) -> None:
     domain = make_domain([0] * 6, list(range(6)))
     samples = domain.samples.copy()
     samples[:, 1] = level
-    assert fit_normalisation(replace(domain, samples=samples), np.arange(6)).std[1] == 1.0
+    assert fit_view(replace(domain, samples=samples), np.arange(6)).std[1] == 1.0
 
 
 def test_normalisation_of_half_precision_and_images() -> None:
@@ -170,12 +170,12 @@ def test_normalisation_of_half_precision_and_images() -> None:
     samples = np.full((6, 2, 40, 40), 255, dtype=np.uint8)
     samples[:, 1] = np.arange(40)
     recorded = InputSpec(modality="image", channels=("a", "b"), shape=(40, 40))
-    spec = fit_normalisation(replace(domain, samples=samples, recorded=recorded), np.arange(6))
+    spec = fit_view(replace(domain, samples=samples, recorded=recorded), np.arange(6))
     assert spec.mean == pytest.approx((255, 19.5))
     half = replace(domain, samples=np.full((6, 2, 5), 6e4, dtype=np.float16))
-    assert fit_normalisation(half, np.arange(6)).mean[0] == pytest.approx(6e4, rel=1e-3)
+    assert fit_view(half, np.arange(6)).mean[0] == pytest.approx(6e4, rel=1e-3)
 
 
 def test_normalisation_needs_rows() -> None:
     with pytest.raises(InputError, match="no training samples"):
-        fit_normalisation(make_domain([0], [0]), np.empty(0, dtype=np.int64))
+        fit_view(make_domain([0], [0]), np.empty(0, dtype=np.int64))

@@ -122,7 +122,7 @@ def test_batches_hold_both_views_and_are_augmented_only_when_asked():
     for augment in (False, True):
         loader = TargetDataModule(rows, 8, seed=0, augment=augment).train_dataloader()
         batch = next(iter(loader))
-        assert torch.equal(batch.source, target.train_samples[batch.index])
+        assert torch.equal(batch.source, target.asked_samples[batch.index])
         assert torch.equal(batch.target, rows.target[batch.index]) is not augment
         assert torch.equal(batch.label, rows.label[batch.index])
 

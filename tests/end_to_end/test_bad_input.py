@@ -175,7 +175,7 @@ def test_a_target_that_lacks_the_channels_of_every_source(refused, arrays, zoo, 
     content["channel_names"] = np.array(["left", "right", "up"])
     other = tmp_path / "other.npz"
     np.savez(other, **content)
-    refused("--zoo", zoo, data=other, says="needs channel acc_x, acc_y, acc_z")
+    refused("--zoo", zoo, data=other, says="has no channel acc_x, acc_y, acc_z")
 
 
 @pytest.mark.parametrize(

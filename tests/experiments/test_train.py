@@ -17,7 +17,7 @@ def choose(display):
 
     def run(*domains, is_demo=False, **options):
         data = DomainSet("people", "imu", domains, domains[0].class_names, is_demo)
-        return choose_target(data, TrainConfig(**options), display)
+        return choose_target(data, data, TrainConfig(**options), display)
 
     return run
 

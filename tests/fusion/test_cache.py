@@ -43,28 +43,29 @@ def test_one_changed_weight_changes_the_hash():
 
 
 def test_outputs_are_computed_once():
-    calls = []
+    asked = []
 
-    def compute():
-        calls.append(1)
-        return {"features": torch.arange(3.0)}
+    def compute(places):
+        asked.append(places)
+        return [{"features": torch.full((3,), float(place))} for place in places]
 
-    first, second = (cached_outputs("key", compute) for _ in range(2))
-    assert len(calls) == 1
-    assert torch.equal(first["features"], second["features"])
+    cached_outputs(["one"], compute)
+    outputs = cached_outputs(["zero", "one", "two"], compute)
+    assert asked == [[0], [0, 2]]
+    assert [one["features"].tolist() for one in outputs] == [[0.0] * 3, [0.0] * 3, [2.0] * 3]
+    assert [one["features"].tolist() for one in cached_outputs(["two", "one"], None)] == [[2.0] * 3, [0.0] * 3]
 
 
 def test_a_broken_file_is_computed_again():
     file = cache_folder() / "outputs" / "key.safetensors"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"half a file")
-    outputs = cached_outputs("key", lambda: {"features": torch.ones(2)})
-    assert torch.equal(outputs["features"], torch.ones(2))
-    assert torch.equal(cached_outputs("key", dict)["features"], torch.ones(2))
+    for compute in (lambda places: [{"features": torch.ones(2)}], None):
+        assert torch.equal(cached_outputs(["key"], compute)[0]["features"], torch.ones(2))
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     occupied = tmp_path / "a file, not a folder"
     occupied.write_text("")
-    outputs = cached_outputs("key", lambda: {"features": torch.ones(2)}, occupied)
+    (outputs,) = cached_outputs(["key"], lambda places: [{"features": torch.ones(2)}], occupied)
     assert torch.equal(outputs["features"], torch.ones(2))

@@ -124,7 +124,7 @@ def test_the_best_come_first(everybody, choose):
 def test_the_models_are_those_of_the_cards(everybody, choose, target):
     chosen = choose(everybody, 3)
     for card, model in zip(chosen.selection.cards, chosen.selection.models, strict=True):
-        view = build_view(target.train_samples, target.recorded, card.input_spec)
+        view = build_view(target.asked_samples, target.asked.recorded, card.input_spec)
         assert torch.equal(model(view), chosen.zoo.load(card.id)(view))
 
 
@@ -139,7 +139,10 @@ def test_every_way_of_being_dropped_has_its_reason(make_zoo, choose, people, str
     chosen = choose(zoo, 1, keep=0.34)
     assert chosen.by_id["itself"].reason == "dropped: trained on the target itself"
     assert chosen.by_id["foreigner"].reason == "dropped: no class name in common with the target"
-    assert chosen.by_id["stranger"].reason == "dropped: needs channel w, which the target does not record"
+    assert (
+        chosen.by_id["stranger"].reason
+        == "dropped: the recording has no channel w, which the model needs; it has x, y, z"
+    )
     for name in ("itself", "foreigner", "stranger"):
         assert (chosen.by_id[name].coarse_score, chosen.by_id[name].fine_score) == (None, None)
         assert not chosen.by_id[name].selected
@@ -165,7 +168,7 @@ def test_the_account_of_a_source(everybody, choose, target):
     card = chosen.zoo.card(best.id)
     assert (best.domain, best.encoder, best.size_bytes) == (card.domain, "cnn_nano", card.size_bytes)
     labelled = target.split.labelled
-    view = build_view(target.domain.tensor(labelled), target.recorded, card.input_spec)
+    view = build_view(target.domain.tensor(labelled), target.asked.recorded, card.input_spec)
     right = chosen.zoo.load(best.id)(view).argmax(-1).numpy() == target.domain.labels[labelled]
     assert best.accuracy == pytest.approx(right.mean())
     assert (dropped.accuracy, dropped.fine_score) == (None, None)
@@ -218,9 +221,8 @@ def test_a_zoo_without_a_usable_source_says_why(make_zoo, choose, people, strang
     zoo = make_zoo(("itself", target.domain, people["ann"][1]), ("stranger", *stranger))
     with pytest.raises(InputError) as error:
         choose(zoo)
-    assert "of its 2 sources: needs channel w, which the target does not record; trained on the target itself" in str(
-        error.value
-    )
+    reasons = "the recording has no channel w, which the model needs; it has x, y, z; trained on the target itself"
+    assert f"of its 2 sources: {reasons}" in str(error.value)
 
 
 def test_a_statistic_that_the_zoo_lacks_is_refused(make_zoo, choose):

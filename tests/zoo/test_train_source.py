@@ -106,9 +106,11 @@ def test_a_trained_source_enters_a_zoo(trained: TrainedSource, zoo: Zoo) -> None
     assert encode_weights(zoo.load("user")) == encode_weights(trained.model)
 
 
-def test_default_encoders_are_the_tiny_ones_of_every_family() -> None:
-    names = default_encoders("imu")
+def test_default_encoders_are_the_tiny_ones_of_every_family_that_suits() -> None:
+    spec = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(32,), rate=16.0)
+    names = default_encoders(spec)
     assert {"cnn_tiny", "tcn_tiny", "cnn_gru_tiny", "transformer_tiny"} <= set(names)
     assert all(name.endswith("_tiny") for name in names)
-    with pytest.raises(InputError, match="No encoder is registered"):
-        default_encoders("smell")
+    for nothing in ({"modality": "smell"}, {"shape": (4,)}):
+        with pytest.raises(InputError, match="No encoder is registered"):
+            default_encoders(spec.with_(**nothing))

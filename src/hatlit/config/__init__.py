@@ -16,6 +16,7 @@ from hatlit.config.commands import (
 from hatlit.config.hat import AdaptConfig, DictionaryConfig, HaTConfig, InjectionConfig, MixerConfig
 from hatlit.config.parts import (
     DataConfig,
+    DeviceConfig,
     LabelsConfig,
     OptimizerConfig,
     SelectionConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "AdaptConfig",
     "CompareConfig",
     "DataConfig",
+    "DeviceConfig",
     "DictionaryConfig",
     "ExpansionConfig",
     "HaTConfig",

@@ -9,6 +9,7 @@ from hatlit.config.checks import Names, at_least, names
 from hatlit.config.hat import HaTConfig
 from hatlit.config.parts import (
     DataConfig,
+    DeviceConfig,
     LabelsConfig,
     OptimizerConfig,
     SelectionConfig,
@@ -29,7 +30,8 @@ class ExpansionConfig:
         zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
         sources: how sources are trained where there is no zoo.
         num_sources: how many sources are selected; without it 5, or as many as there are.
-        student: architecture of the student.
+        student: architecture of the student; without it, the modality's smallest.
+        device: what the student sees of a sample.
         selection: which sources are worth asking.
         hat: options of HaT.
         optimizer: how the student learns.
@@ -45,7 +47,8 @@ class ExpansionConfig:
     zoo: str | None = None
     sources: SourcesConfig = field(default_factory=SourcesConfig)
     num_sources: int | None = None
-    student: str = "cnn_nano"
+    student: str | None = None
+    device: DeviceConfig = field(default_factory=DeviceConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     hat: HaTConfig = field(default_factory=HaTConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -134,11 +137,13 @@ class StudentsConfig:
     Args:
         modality: what the samples are.
         data: the data set whose samples the student sees.
+        device: what it sees of them.
         plugin: Python files whose encoders and data sets are registered first.
     """
 
     modality: str = "imu"
     data: DataConfig = field(default_factory=DataConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
     plugin: Names = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -16,10 +16,12 @@ class DataConfig:
     Args:
         name: data set in the registry (`hatlit data` lists them); demo is synthetic and needs no files.
         root: file or folder of the data set.
+        download: whether it is fetched from where it was published, into `root` or into the cache.
     """
 
     name: str = "demo"
     root: str | None = None
+    download: bool = False
 
 
 @dataclass
@@ -48,6 +50,7 @@ class SourcesConfig:
     """How the sources of a zoo are trained.
 
     Args:
+        modality: what the sources see, where that is another modality of the same (paired) samples.
         encoders: architectures, given to the domains in turn; empty means the modality's own list.
         max_epochs: passes over a domain's labelled training samples.
         batch_size: samples a step.
@@ -56,6 +59,7 @@ class SourcesConfig:
         seed: of initial weights, batch order and dropout.
     """
 
+    modality: str | None = None
     encoders: Names = field(default_factory=list)
     max_epochs: int = 20
     batch_size: int = 32
@@ -66,6 +70,33 @@ class SourcesConfig:
     def __post_init__(self) -> None:
         self.encoders = names(self.encoders)
         at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0)
+
+
+@dataclass
+class DeviceConfig:
+    """What the target's device can see of a sample; sources still see all of it.
+
+    Args:
+        channels: names of the channels it has; empty means all.
+        rate: its samples per second (Hz), at most the recorded rate.
+        shape: sizes of the axes behind the channels, such as `16,16`; empty leaves them as recorded.
+    """
+
+    channels: Names = field(default_factory=list)
+    rate: float | None = None
+    shape: list[int] | str = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.channels = names(self.channels)
+        if isinstance(self.shape, str):
+            sizes = names(self.shape)
+            if not all(size.isdecimal() for size in sizes):
+                raise InputError(f"--device.shape wants sizes such as 16,16, not '{self.shape}'.")
+            self.shape = [int(size) for size in sizes]
+        if any(size < 1 for size in self.shape):
+            raise InputError(f"--device.shape wants sizes of at least 1, not {','.join(map(str, self.shape))}.")
+        if self.rate is not None and not self.rate > 0:
+            raise InputError(f"--device.rate must be above 0, not {self.rate}.")
 
 
 @dataclass

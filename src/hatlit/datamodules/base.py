@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -125,17 +125,36 @@ def register_dataset(name: str, modality: str | None = None) -> Callable[[Datase
     return DATASETS.register(name, modality)
 
 
+def unchanged(spec: InputSpec) -> InputSpec:
+    """The view as it is: what most modalities compute their statistics on."""
+    return spec
+
+
 @dataclass(frozen=True)
 class Modality:
     """What a modality adds to the machinery that all of them share.
 
     Attributes:
         view: maps recorded samples (B, channels, *shape), their spec and the wanted spec to the view.
-        augment: maps views (B, channels, *shape) and a random generator to randomly changed copies.
+        augment: maps views (B, channels, *shape), their spec and a random generator to randomly changed copies.
+        fit: maps recorded samples (N, channels, *shape) and their spec to the view that suits them: normalised, or with
+            a vocabulary.
+        layouts: the axes that samples may have behind the channels; the first of each length is what unnamed axes are
+            taken for.
+        usual_channels: names of the channels where a recording does not name them, by how many there are.
+        summary_view: maps the view that all domains share to the one on which statistics are computed.
     """
 
     view: Callable[[Tensor, InputSpec, InputSpec], Tensor]
-    augment: Callable[[Tensor, torch.Generator], Tensor]
+    augment: Callable[[Tensor, InputSpec, torch.Generator], Tensor]
+    fit: Callable[[np.ndarray, InputSpec], InputSpec]
+    layouts: tuple[tuple[str, ...], ...] = (("time",),)
+    usual_channels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    summary_view: Callable[[InputSpec], InputSpec] = unchanged
+
+    def axes_of(self, num_axes: int) -> tuple[str, ...] | None:
+        """What that many axes are taken for, None where samples cannot have so many."""
+        return next((layout for layout in self.layouts if len(layout) == num_axes), None)
 
 
 MODALITIES: Registry[Modality] = Registry("modality", home="hatlit.datamodules", group="hatlit.modalities")

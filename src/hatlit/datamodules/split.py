@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hatlit.config import LabelsConfig
-from hatlit.datamodules.base import Domain
+from hatlit.datamodules.base import MODALITIES, Domain
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
@@ -62,23 +62,15 @@ def labelled_rows(domain: Domain, split: Split) -> np.ndarray:
     return split.train[domain.labels[split.train] != UNLABELLED]
 
 
-def fit_normalisation(domain: Domain, rows: np.ndarray) -> InputSpec:
-    """Returns the recorded form of a domain with the mean and standard deviation of each channel over some rows.
-
-    A channel that never changes gets a standard deviation of one, so that it becomes zero instead of amplified noise.
+def fit_view(domain: Domain, rows: np.ndarray) -> InputSpec:
+    """Returns the view that suits some rows of a domain, as its modality fits it: normalised, or with a vocabulary.
 
     Raises:
         InputError: there are no rows.
     """
     if not len(rows):
-        raise InputError(f"Domain '{domain.name}' has no training samples to fit a normalisation on.")
-    chosen = domain.samples[rows]
-    axes = (0, *range(2, chosen.ndim))
-    mean = chosen.mean(axes, dtype=np.float64)
-    std = chosen.std(axes, dtype=np.float64)
-    std[std <= 1e-6 * np.abs(mean)] = 1.0
-    scale = {"mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
-    return InputSpec(**domain.recorded.model_dump() | scale)
+        raise InputError(f"Domain '{domain.name}' has no training samples to fit a view on.")
+    return MODALITIES.get(domain.recorded.modality).fit(domain.samples[rows], domain.recorded)
 
 
 def _held_out(domain: Domain, test_share: float) -> tuple[np.ndarray, np.ndarray]:

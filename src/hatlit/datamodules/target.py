@@ -15,13 +15,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from hatlit.datamodules.base import MODALITIES, Domain, Modality, build_view
-from hatlit.datamodules.split import Split, fit_normalisation, present_classes
+from hatlit.datamodules.base import MODALITIES, Domain, build_view
+from hatlit.datamodules.split import Split, fit_view, present_classes
 from hatlit.encoders.base import InputSpec
+from hatlit.errors import InputError
 from hatlit.types import UNLABELLED, Batch
 
 #: Tells the random numbers of augmentation from those of the order of rows.
 AUGMENTATION = 0
+
+#: Samples of which a view is built at a time; bounds the memory that this takes.
+ROWS_A_PASS = 512
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,14 @@ class TargetData:
     """One target domain, split.
 
     Attributes:
-        domain: the domain; its labels are only read through the split.
+        domain: the domain, as the student's device records it; its labels are only read through the split.
         split: which rows train, which of those are labelled, which test.
+        paired: the same rows as the sources' modality records them, None where that is the student's own.
     """
 
     domain: Domain
     split: Split
+    paired: Domain | None = None
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -54,43 +60,70 @@ class TargetData:
         labels[known] = np.searchsorted(self.classes, self.domain.labels[self.split.train[known]])
         return torch.from_numpy(labels)
 
+    @property
+    def asked(self) -> Domain:
+        """The domain as sources are asked about it: the paired recording, or the domain itself."""
+        return self.paired or self.domain
+
+    def recording(self, modality: str) -> Domain:
+        """The domain as a modality records it.
+
+        Raises:
+            InputError: the target has no recording of that modality.
+        """
+        for domain in (self.domain, self.asked):
+            if domain.recorded.modality == modality:
+                return domain
+        raise InputError(f"Target '{self.domain.name}' has no {modality} recording.")
+
     @cached_property
-    def train_samples(self) -> Tensor:
-        """(N, channels, *shape) the training rows as recorded."""
-        return self.domain.tensor(self.split.train)
+    def asked_samples(self) -> Tensor:
+        """(N, channels, *shape) the training rows as recorded for the sources."""
+        return self.asked.tensor(self.split.train)
+
+    def view(self, wanted: InputSpec, rows: Tensor | None = None) -> Tensor:
+        """The training rows, or those of them with given numbers (B,), as a source or student wants to see them."""
+        numbers = self.split.train if rows is None else self.split.train[rows.numpy()]
+        return self._view(wanted, numbers)
+
+    def can_show(self, wanted: InputSpec) -> str:
+        """Why the target cannot be seen as a model wants to see it; empty where it can."""
+        try:
+            self._view(wanted, self.split.train[:1])
+        except InputError as fault:
+            return str(fault)
+        return ""
 
     @cached_property
     def spec(self) -> InputSpec:
-        """The recorded form, normalised by the training rows: what a student sees unless told otherwise."""
-        return fit_normalisation(self.domain, self.split.train)
-
-    @property
-    def recorded(self) -> InputSpec:
-        """How the samples are laid out."""
-        return self.domain.recorded
+        """The view fitted to the training rows: what a student sees unless told otherwise."""
+        return fit_view(self.domain, self.split.train)
 
     @cached_property
     def rows_fingerprint(self) -> str:
-        """A hash of the training rows, whichever of them are labelled."""
-        return hashlib.sha256(self.domain.fingerprint.encode() + self.split.train.tobytes()).hexdigest()
+        """A hash of the training rows as sources see them, whichever of them are labelled."""
+        return hashlib.sha256(self.asked.fingerprint.encode() + self.split.train.tobytes()).hexdigest()
 
     @cached_property
     def labels_fingerprint(self) -> str:
         """A hash of which rows are labelled: two runs with the same one had the same labels."""
-        return hashlib.sha256(self.rows_fingerprint.encode() + self.train_labels.numpy().tobytes()).hexdigest()
+        recorded = self.rows_fingerprint + self.domain.fingerprint
+        return hashlib.sha256(recorded.encode() + self.train_labels.numpy().tobytes()).hexdigest()
 
     def rows(self, view: InputSpec) -> TargetRows:
         """The training rows, seen by a student that expects ``view``."""
-        samples = self.train_samples
-        modality = MODALITIES.get(view.modality)
-        return TargetRows(samples, build_view(samples, self.recorded, view), self.train_labels, modality)
+        return TargetRows(self.asked_samples, self._view(view, self.split.train), self.train_labels, view)
 
     def test_rows(self, view: InputSpec) -> TargetRows:
         """The test rows with all their labels. Only what reports a finished student may ask for them."""
-        samples = self.domain.tensor(self.split.test)
         labels = np.searchsorted(self.classes, self.domain.labels[self.split.test])
-        modality = MODALITIES.get(view.modality)
-        return TargetRows(samples, build_view(samples, self.recorded, view), torch.from_numpy(labels), modality)
+        samples = self.asked.tensor(self.split.test)
+        return TargetRows(samples, self._view(view, self.split.test), torch.from_numpy(labels), view)
+
+    def _view(self, wanted: InputSpec, numbers: np.ndarray) -> Tensor:
+        domain = self.recording(wanted.modality)
+        chunks = np.split(numbers, range(ROWS_A_PASS, len(numbers), ROWS_A_PASS))
+        return torch.cat([build_view(domain.tensor(chunk), domain.recorded, wanted) for chunk in chunks])
 
 
 class BatchPlan(NamedTuple):
@@ -113,16 +146,16 @@ class TargetRows(Dataset[Batch]):
     """Rows of a target in memory; a whole batch is one indexing of each tensor.
 
     Attributes:
-        source: (N, channels, *shape) as recorded.
+        source: (N, channels, *shape) as recorded for the sources.
         target: (N, channels, *shape) as the student sees them, before augmentation.
         label: (N,) class numbers, ``UNLABELLED`` where the class is not known.
-        modality: supplies the augmentation.
+        spec: the student's view; its modality supplies the augmentation.
     """
 
     source: Tensor
     target: Tensor
     label: Tensor
-    modality: Modality
+    spec: InputSpec
 
     def __len__(self) -> int:
         return len(self.label)
@@ -136,7 +169,8 @@ class TargetRows(Dataset[Batch]):
         rows, mine, seed = plan
         view = self.target[rows]
         if seed is not None:
-            view = self.modality.augment(view, torch.Generator().manual_seed(seed))
+            augment = MODALITIES.get(self.spec.modality).augment
+            view = augment(view, self.spec, torch.Generator().manual_seed(seed))
         own = rows[mine]
         return Batch(own, self.source[own], view[mine], self.label[own])
 

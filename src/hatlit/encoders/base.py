@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from hatlit.errors import InputError
 from hatlit.registry import Registry
+
+#: What the axes behind the channels are called where a spec does not name them, by how many there are.
+USUAL_AXES = {1: ("time",), 2: ("height", "width")}
+
+#: Axes along which samples are numbers of signs, not measurements.
+DISCRETE_AXES = ("byte", "token")
+
+
+def _usual_axes(values: dict[str, Any]) -> tuple[str, ...]:
+    return USUAL_AXES.get(len(values.get("shape", ())), ())
 
 
 class InputSpec(BaseModel):
@@ -23,9 +34,12 @@ class InputSpec(BaseModel):
         modality: the modality whose data module can build the view.
         channels: the names of the channels (for an IMU its axes), in order.
         shape: sizes of the axes behind the channels; for time series one number, the samples in time.
+        axes: what those axes are: ``time``, ``height``, ``width``, ``mel``, ``bin``, ``point``, ``byte``, ``token``.
         rate: samples per second (Hz), or None where time has no meaning.
         mean: per channel, subtracted from the samples; empty where they are taken as they are.
         std: per channel, divides the samples after the mean is gone; empty where they are taken as they are.
+        tokenizer: what cuts a text into tokens; empty where nothing does.
+        vocabulary: the tokens of a trained tokenizer, in the order of their numbers.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -33,12 +47,17 @@ class InputSpec(BaseModel):
     modality: str = Field(min_length=1, max_length=64)
     channels: tuple[str, ...] = Field(min_length=1, max_length=4096)
     shape: tuple[int, ...] = Field(min_length=1, max_length=4)
+    axes: tuple[str, ...] = Field(default_factory=_usual_axes)
     rate: float | None = Field(default=None, gt=0, le=1e9)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    tokenizer: str = Field(default="", max_length=256)
+    vocabulary: tuple[Annotated[str, Field(max_length=256)], ...] = Field(default=(), max_length=65536, fail_fast=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> InputSpec:
+        if len(self.axes) != len(self.shape) or len(set(self.axes)) != len(self.axes):
+            raise ValueError("axes must name each size in shape, no two alike")
         if len(set(self.channels)) != len(self.channels):
             raise ValueError("channel names must differ from one another")
         if any(not 1 <= size <= 10**7 for size in self.shape):
@@ -54,6 +73,19 @@ class InputSpec(BaseModel):
         """How many channels a sample has."""
         return len(self.channels)
 
+    def blank(self, rows: int) -> Tensor:
+        """Returns views (rows, channels, *shape) of nothing at all, in the number type that models get."""
+        dtype = torch.int64 if set(self.axes) & set(DISCRETE_AXES) else torch.float32
+        return torch.zeros(rows, self.num_channels, *self.shape, dtype=dtype)
+
+    def with_(self, **changes: Any) -> InputSpec:
+        """Returns a copy in which some attributes differ.
+
+        Raises:
+            ValidationError: the attributes do not go together.
+        """
+        return InputSpec.model_validate(self.model_dump() | changes)
+
 
 @runtime_checkable
 class Encoder(Protocol):
@@ -61,14 +93,15 @@ class Encoder(Protocol):
 
     Attributes:
         feature_dim: width of a feature vector.
-        input_spec: the view that ``forward`` expects.
+        input_spec: the view that ``forward`` expects. It may differ from the one that the encoder was built for where
+            the encoder needs another size, rate or tokenizer; built for its own ``input_spec``, it keeps it.
     """
 
     feature_dim: int
     input_spec: InputSpec
 
     def forward(self, view: Tensor) -> Tensor:
-        """Maps views (B, channels, *shape) to features (B, feature_dim)."""
+        """Maps views (B, channels, *shape) to features (B, feature_dim). Views of text are int64, others float32."""
         ...
 
 
@@ -76,6 +109,14 @@ class Encoder(Protocol):
 EncoderBuilder = Callable[[InputSpec], nn.Module]
 
 ENCODERS: Registry[EncoderBuilder] = Registry("encoder", home="hatlit.encoders", group="hatlit.encoders")
+
+#: An entry of the registry of families: builds the encoder of any name that a library knows. Its arguments are the
+#: view, the name, and whether weights that come with the name are loaded (they are not where own weights follow).
+FamilyBuilder = Callable[[InputSpec, str, bool], nn.Module]
+
+FAMILIES: Registry[FamilyBuilder] = Registry(
+    "encoder family", home="hatlit.encoders", group="hatlit.encoder_families"
+)
 
 B = TypeVar("B", bound=Callable[..., Any])
 
@@ -112,15 +153,52 @@ def register_encoder(modality: str, name: str | None = None, sizes: tuple[str, .
     return enter
 
 
-def build_encoder(name: str, input_spec: InputSpec) -> nn.Module:
-    """Builds a registered encoder, untrained, and checks that it keeps the contract.
+def register_family(modality: str, name: str) -> Callable[[FamilyBuilder], FamilyBuilder]:
+    """Returns a decorator that names a family: ``name:model`` is then an encoder for every model its library knows."""
+    return FAMILIES.register(name, modality)
+
+
+def find_encoder(name: str, modality: str, pretrained: bool = True) -> EncoderBuilder:
+    """Looks up what builds an encoder: an entry of the registry, or ``family:model``.
 
     Raises:
-        InputError: the name is unknown in the modality of ``input_spec``, or what was built is not an encoder.
+        InputError: the modality has no such encoder or family.
     """
-    encoder = ENCODERS.get(name, input_spec.modality)(input_spec)
+    family, colon, model = name.partition(":")
+    if not colon:
+        return ENCODERS.get(name, modality)
+    return partial(_of_family, FAMILIES.get(family, modality), model, pretrained)
+
+
+def _of_family(family: FamilyBuilder, model: str, pretrained: bool, input_spec: InputSpec) -> nn.Module:
+    return family(input_spec, model, pretrained)
+
+
+def build_encoder(name: str, input_spec: InputSpec, pretrained: bool = True) -> nn.Module:
+    """Builds an encoder and checks that it keeps the contract.
+
+    Args:
+        name: in the registry, or ``family:model``.
+        input_spec: the view that is there to be seen; the encoder's own may differ.
+        pretrained: whether weights that come with the name are loaded. Most names come with none.
+
+    Raises:
+        InputError: the name is unknown in the modality of ``input_spec``, the encoder cannot take such a view, or what
+            was built is not an encoder.
+    """
+    encoder = find_encoder(name, input_spec.modality, pretrained)(input_spec)
     check_encoder(encoder, name)
     return encoder
+
+
+def suits(name: str, input_spec: InputSpec) -> bool:
+    """Whether a registered encoder can take a view."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            build_encoder(name, input_spec)
+    except InputError:
+        return False
+    return True
 
 
 def check_encoder(encoder: object, name: str = "") -> None:
@@ -180,6 +258,6 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
 
-def build_classifier(name: str, input_spec: InputSpec, num_classes: int) -> Classifier:
-    """Builds an untrained classifier around a registered encoder; see ``build_encoder``."""
-    return Classifier(build_encoder(name, input_spec), num_classes)
+def build_classifier(name: str, input_spec: InputSpec, num_classes: int, pretrained: bool = True) -> Classifier:
+    """Builds a classifier with an untrained head around an encoder; see ``build_encoder``."""
+    return Classifier(build_encoder(name, input_spec, pretrained), num_classes)

@@ -22,7 +22,7 @@ from hatlit.config import CompareConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import cached_zoo, read_domains
+from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.train import check_names, train
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
@@ -65,7 +65,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str
     ]
     for run in runs:
         check_names(run)
-    _train_missing_sources(data, targets, config, settings, display)
+    _train_missing_sources(read_asked(data, config.data, config.sources), targets, config, settings, display)
     rows = list(display.track(_Runs(runs, config.jobs), "runs"))
     write_atomically(Path(config.out) / "results.csv", as_csv(rows))
     finished = [row for row in rows if not row["failed"]]

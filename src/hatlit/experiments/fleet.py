@@ -14,12 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hatlit.config import DataConfig, LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
-from hatlit.datamodules.split import labelled_rows, present_classes, split_domain
-from hatlit.encoders.base import ENCODERS
+from hatlit.datamodules.split import fit_view, labelled_rows, present_classes, split_domain
+from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
 from hatlit.files import cache_folder, file_hash
 from hatlit.registry import load_plugin
@@ -30,6 +31,9 @@ from hatlit.zoo.train_source import TrainedSource, default_encoders, train_sourc
 
 #: Every card carries these, so that one zoo serves every choice of ``selection.statistics``.
 STATISTICS_OF_A_ZOO = ("handcrafted", "random_kernels")
+
+#: Samples from which the view is fitted on which encoders are tried.
+ROWS_TO_TRY = 64
 
 #: Goes through items and shows how far it got.
 Progress = Callable[[Any], Iterable[Any]]
@@ -55,6 +59,27 @@ def read_domains(modality: str, config: DataConfig) -> DomainSet:
             "label one, or leave the class out of class_names."
         )
     return data
+
+
+def read_asked(data: DomainSet, config: DataConfig, sources: SourcesConfig) -> DomainSet:
+    """Reads the domains as sources see them: the same ones, or paired recordings of another modality.
+
+    Raises:
+        InputError: the data set has no such modality, or its rows are not those of ``data``.
+    """
+    if sources.modality in (None, data.modality):
+        return data
+    asked = read_domains(sources.modality, config)
+    if data.names != asked.names or not all(map(_are_paired, data.domains, asked.domains)):
+        raise InputError(
+            f"The {data.modality} and {asked.modality} samples of data set '{data.name}' are not paired row by row, so "
+            f"sources of one cannot teach a student of the other."
+        )
+    return asked
+
+
+def _are_paired(one: Domain, other: Domain) -> bool:
+    return np.array_equal(one.labels, other.labels) and np.array_equal(one.groups, other.groups)
 
 
 def source_id(domain: Domain) -> str:
@@ -121,9 +146,9 @@ def build_zoo(
     Raises:
         InputError: another zoo lies there, an architecture is unknown, or a domain cannot become a source.
     """
-    encoders = config.encoders or default_encoders(data.modality)
+    encoders = encoders_of(data, config)
     for name in encoders:
-        ENCODERS.get(name, data.modality)
+        find_encoder(name, data.modality)
     zoo = Zoo.create(url, zoo_info(data))
     missing = [domain for domain in domains if not zoo.has(source_id(domain))]
     places = [data.names.index(domain.name) for domain in missing]
@@ -132,6 +157,18 @@ def build_zoo(
         for domain, trained in progress(_Trained(orders, jobs, plugins)):
             publish(zoo, source_id(domain), data.name, domain, trained)
     return zoo
+
+
+def encoders_of(data: DomainSet, config: SourcesConfig) -> list[str]:
+    """The architectures that the domains get in turn: those of the options, or the modality's own.
+
+    Raises:
+        InputError: none suits the samples.
+    """
+    if config.encoders:
+        return list(config.encoders)
+    first = data.domains[0]
+    return default_encoders(fit_view(first, np.arange(min(len(first), ROWS_TO_TRY))))
 
 
 def cached_zoo(
@@ -154,7 +191,7 @@ def cached_zoo(
 
 def cached_folder(data: DomainSet, config: SourcesConfig, plugins: Sequence[str] = ()) -> Path:
     """Where the cache keeps sources of this data trained this way; other data, options or code have another folder."""
-    encoders = config.encoders or default_encoders(data.modality)
+    encoders = encoders_of(data, config)
     code = [version("hatlit"), *(file_hash(Path(path)) for path in plugins)]
     options = {**asdict(config), "encoders": encoders}
     known_by = json.dumps([options, zoo_info(data).model_dump(mode="json"), data.fingerprint, code])

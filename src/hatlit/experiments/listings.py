@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from hatlit.config import StudentsConfig
 from hatlit.datamodules.base import DATASETS
-from hatlit.encoders.base import ENCODERS
+from hatlit.datamodules.split import fit_view
+from hatlit.encoders.base import ENCODERS, FAMILIES
 from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.fleet import read_domains
 from hatlit.methods.base import METHODS
+from hatlit.students.device import device_view
 from hatlit.students.skeletons import skeletons
 
 
@@ -34,7 +38,12 @@ def list_encoders(display: Display) -> None:
     """Shows every encoder."""
     display.table(
         "encoders (--student, --sources.encoders)",
-        [{"name": one.name, "modality": one.modality or "any", "what it is": one.summary} for one in ENCODERS],
+        [
+            {"name": name, "modality": one.modality or "any", "what it is": one.summary}
+            for registry, form in ((ENCODERS, "{}"), (FAMILIES, "{}:NAME"))
+            for one in registry
+            for name in [form.format(one.name)]
+        ],
     )
 
 
@@ -45,8 +54,10 @@ def list_students(config: StudentsConfig, display: Display) -> None:
         InputError: the data cannot be read.
     """
     data = read_domains(config.modality, config.data)
-    view, classes = data.domains[0].recorded, len(data.class_names)
-    seen = f"{view.num_channels} channels x {' x '.join(map(str, view.shape))}, {classes} classes"
+    first, classes = data.domains[0], len(data.class_names)
+    view = device_view(fit_view(first, np.arange(len(first))), config.device)
+    sizes = " x ".join(f"{size} {axis}" for size, axis in zip(view.shape, view.axes, strict=True))
+    seen = f"{view.num_channels} channel{'s' * (view.num_channels > 1)} x {sizes}, {classes} classes"
     display.table(
         f"students (--student) for {data.name}: {seen}",
         [

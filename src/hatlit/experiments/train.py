@@ -17,11 +17,11 @@ from hatlit.config import TrainConfig
 from hatlit.datamodules.base import MODALITIES, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target import TargetData, TargetDataModule
-from hatlit.encoders.base import ENCODERS
+from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer
-from hatlit.experiments.fleet import cached_zoo, read_domains
+from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.measure import Quality, predict, quality
 from hatlit.experiments.report.page import write_report
@@ -35,10 +35,15 @@ from hatlit.selection.fine import FINE_SCORES
 from hatlit.selection.protocol import Selection, select
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
+from hatlit.students.device import device_view
+from hatlit.students.skeletons import default_student
 from hatlit.zoo.store import Zoo
 
 #: The method that stands beside every other one, so that no number stands alone.
 BESIDE = "labels_only"
+
+#: What a result says about the view of a student.
+SHOWN_OF_A_VIEW = ("modality", "channels", "axes", "shape", "rate", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -83,19 +88,23 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     clock = Stopwatch()
     with clock("data"):
         data = read_domains(config.modality, config.data)
-        target = choose_target(data, config, display)
-    zoo = Zoo.open(config.zoo, config.modality) if config.zoo else None
-    sources_from = zoo.fingerprint if zoo else data.fingerprint
+        asked = read_asked(data, config.data, config.sources)
+        target = choose_target(data, asked, config, display)
+        student_spec = device_view(target.spec, config.device)
+        config = replace(config, student=config.student or default_student(student_spec))
+        TransferTask(target, student_spec, (), config).new_student()  # one that cannot be is refused before the work
+    zoo = Zoo.open(config.zoo, asked.modality) if config.zoo else None
+    sources_from = zoo.fingerprint if zoo else asked.fingerprint
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
     folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
     if folder.is_done:
         display.say(f"This run is done already; its folder is {folder.path}")
         return _show(folder.read_json("result.json"), display)
-    selection = _choose_sources(config, data, target, zoo, display, clock)
+    selection = _choose_sources(config, asked, target, zoo, display, clock)
     if is_first_process():
         folder.start(config)
         folder.write_json("selection.json", selection.as_dict() if selection else {})
-    task = TransferTask(target, target.spec, _selected(selection), config)
+    task = TransferTask(target, student_spec, _selected(selection), config)
     plain = _run_beside(task, folder, display, clock) if beside and config.method != BESIDE else None
     wandb = _start_wandb(config, folder, display)
     outcome = _run(task, folder, wandb, display, clock)
@@ -105,7 +114,8 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     if wandb:
         wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
         wandb.close(result)
-    save_student(folder.path / "student", data, task, outcome.method, result["student"]["encoder"])
+    seen = {one.modality: one for one in (asked, data)}[outcome.method.student.input_spec.modality]
+    save_student(folder.path / "student", seen, task, outcome.method, result["student"]["encoder"])
     folder.write_json("result.json", result)
     write_report(folder, result, selection, outcome.weights)
     folder.finish()
@@ -121,22 +131,32 @@ def check_names(config: TrainConfig) -> None:
     """
     MODALITIES.get(config.modality)
     METHODS.get(config.method)
-    ENCODERS.get(config.student, config.modality)
-    STATISTICS.get(config.selection.statistics)
+    if config.student:
+        find_encoder(config.student, config.modality)
+    asked = config.sources.modality or config.modality
+    MODALITIES.get(asked)
+    STATISTICS.get(config.selection.statistics, asked)
     SIMILARITIES.get(config.selection.similarity)
     FINE_SCORES.get(config.selection.fine)
     SCHEDULES.get(config.hat.injection.schedule)
     INJECTION_LOSSES.get(config.hat.injection.loss)
 
 
-def choose_target(data: DomainSet, config: TrainConfig, display: Display) -> TargetData:
+def choose_target(data: DomainSet, asked: DomainSet, config: TrainConfig, display: Display) -> TargetData:
     """Splits the target domain that the options name, or the first one, and says what it is.
+
+    Args:
+        data: the domains as the student sees them.
+        asked: the domains as sources see them; the same object where that is no different.
+        config: the options.
+        display: speaks to the user.
 
     Raises:
         InputError: the data set has no such domain, or it has no label at all, or too few for a test part.
     """
     domain = data.domain(config.target) if config.target else data.domains[0]
-    target = TargetData(domain, split_domain(domain, config.labels, config.seed))
+    paired = None if asked is data else asked.domain(domain.name)
+    target = TargetData(domain, split_domain(domain, config.labels, config.seed), paired)
     if not target.class_names:
         raise InputError(f"Target '{domain.name}' has no labelled sample; label at least one of each class.")
     if not len(target.split.test):
@@ -148,6 +168,8 @@ def choose_target(data: DomainSet, config: TrainConfig, display: Display) -> Tar
         f"{len(target.split.train)} training samples, {len(target.split.labelled)} of them labelled, "
         f"and {len(target.split.test)} test samples"
     )
+    if paired:
+        display.say(f"the sources see the {asked.modality} recordings of the same samples")
     absent = sorted(set(data.class_names) - set(target.class_names))
     if absent:
         display.say(f"target {domain.name} has no samples of {', '.join(absent)}; its student will not know them")
@@ -266,7 +288,8 @@ def _result(
         "test_samples": len(outcome.label),
         "sources": [source.id for source in task.sources],
         "student": {
-            "encoder": task.config.student if outcome.method.trains_student else task.sources[0].encoder,
+            "encoder": task.student_encoder if outcome.method.trains_student else task.sources[0].encoder,
+            "view": student.input_spec.model_dump(mode="json", include=set(SHOWN_OF_A_VIEW)),
             "parameters": sum(parameter.numel() for parameter in student.parameters()),
             "bytes": sum(value.numel() * value.element_size() for value in student.state_dict().values()),
         },

@@ -12,7 +12,7 @@ from safetensors.torch import load
 
 from hatlit.config import LabelsConfig, ZooAddConfig, ZooBuildConfig
 from hatlit.datamodules.base import DomainSet
-from hatlit.datamodules.split import fit_normalisation, labelled_rows, split_domain
+from hatlit.datamodules.split import fit_view, labelled_rows, split_domain
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, human_bytes
@@ -89,7 +89,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     domain = data.domain(config.domain)
     split = split_domain(domain, LabelsConfig(), seed=0)
     rows = labelled_rows(domain, split)
-    spec = _read_spec(config.input_spec) if config.input_spec else fit_normalisation(domain, split.train)
+    spec = _read_spec(config.input_spec) if config.input_spec else fit_view(domain, split.train)
     present = [domain.class_names[number] for number in np.unique(domain.labels[rows])]
     class_names = config.class_names or present
     model = read_model(Path(config.weights), config.encoder, spec, len(class_names))
@@ -105,16 +105,16 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
 def save_student(folder: Path, data: DomainSet, task: TransferTask, method: TransferMethod, encoder: str) -> None:
     """Keeps a finished student as a zoo of one source, ready to be copied into another.
 
-    Its card's accuracy is that on the target's test part, its centroids are those of the labelled few.
+    ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, its
+    centroids are those of the labelled few.
     """
     target = task.target
     labels = len(target.split.labelled)
     training = Training(max_epochs=task.config.trainer.max_epochs, seed=task.config.seed, labels=labels)
     student = method.student.cpu().eval()
-    source = examine(
-        student, encoder, target.class_names, target.domain, target.split.labelled, target.split.test, training
-    )
-    publish(Zoo.create(folder, zoo_info(data)), source_id(target.domain), data.name, target.domain, source)
+    domain = target.recording(student.input_spec.modality)
+    source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
+    publish(Zoo.create(folder, zoo_info(data)), source_id(domain), data.name, domain, source)
 
 
 def read_model(path: Path, encoder: str, spec: InputSpec, num_classes: int) -> Classifier:

@@ -58,6 +58,9 @@ def pull_to_start(parameters: list[nn.Parameter], start: list[Tensor]) -> Tensor
 
 def _tune(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, generator: torch.Generator) -> None:
     source.train().requires_grad_(False)
+    for module in source.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()  # a handful of rows would overwrite what a whole domain has to say about mean and variance
     moving = moving_parameters(source, config.part)
     for parameter in moving:
         parameter.requires_grad_(True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -84,16 +83,17 @@ class SourceBank(nn.Module):
         self.heads = nn.ModuleList(copy.deepcopy(source.head) for source in sources) if train_heads else None
         if self.heads is not None:
             self.heads.requires_grad_(True)
-        runs = []
-        for source in self._sources:
-            key = output_key(source, recorded, rows_fingerprint)
-            compute = partial(self._run, source, samples)
-            runs.append(cached_outputs(key, compute) if keep_outputs else compute())
-        for number, run in enumerate(runs):
-            self._keep("mean", number, run["features"].mean(0))
-            self._keep("std", number, run["features"].std(0, correction=0).clamp_min(SMALLEST_STD))
-            self._keep("features", number, self._standardise(run["features"], number))
-        self.register_buffer("probabilities", self._aligned([run["logits"] for run in runs]), persistent=False)
+        if keep_outputs:
+            keys = [output_key(source, recorded, rows_fingerprint) for source in self._sources]
+            runs = cached_outputs(keys, lambda places: run([self._sources[n] for n in places], samples, recorded))
+        else:
+            runs = run(self._sources, samples, recorded)
+        for number, run_of_source in enumerate(runs):
+            features = run_of_source["features"]
+            self._keep("mean", number, features.mean(0))
+            self._keep("std", number, features.std(0, correction=0).clamp_min(SMALLEST_STD))
+            self._keep("features", number, self._standardise(features, number))
+        self.register_buffer("probabilities", self._aligned([one["logits"] for one in runs]), persistent=False)
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -108,10 +108,10 @@ class SourceBank(nn.Module):
     def ask(self, samples: Tensor) -> SourceOutputs:
         """Runs the sources on other recorded samples (B, channels, *shape), such as the test part."""
         device = self.get_buffer("probabilities").device
-        runs = [self._run(source, samples) for source in self._sources]
-        features = [self._standardise(run["features"].to(device), number) for number, run in enumerate(runs)]
+        runs = run(self._sources, samples, self._recorded)
+        features = [self._standardise(one["features"].to(device), number) for number, one in enumerate(runs)]
         if self.heads is None:
-            return SourceOutputs(features, self._aligned([run["logits"].to(device) for run in runs]))
+            return SourceOutputs(features, self._aligned([one["logits"].to(device) for one in runs]))
         return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
 
     def distance_to_start(self) -> Tensor:
@@ -138,18 +138,33 @@ class SourceBank(nn.Module):
     def _standardise(self, features: Tensor, number: int) -> Tensor:
         return (features - self._kept("mean", number)) / self._kept("std", number)
 
-    @torch.no_grad()
-    def _run(self, source: Classifier, samples: Tensor) -> dict[str, Tensor]:
-        device = next(source.parameters()).device
-        features, logits = [], []
-        for chunk in samples.split(ROWS_A_PASS):
-            z, answer = source.both(build_view(chunk, self._recorded, source.input_spec).to(device))
-            features.append(z)
-            logits.append(answer)
-        return {"features": torch.cat(features).float(), "logits": torch.cat(logits).float()}
-
     def _keep(self, kind: str, number: int, tensor: Tensor) -> None:
         self.register_buffer(f"{kind}_{number}", tensor, persistent=False)
 
     def _kept(self, kind: str, number: int) -> Tensor:
         return self.get_buffer(f"{kind}_{number}")
+
+
+@torch.no_grad()
+def run(sources: Sequence[Classifier], samples: Tensor, recorded: InputSpec) -> list[dict[str, Tensor]]:
+    """Runs sources on recorded samples (B, channels, *shape); those that want the same view share it.
+
+    Returns:
+        ``features`` (B, feature_dim_i) and ``logits`` (B, classes_i) of each source, float32.
+    """
+    parts = [_run_chunk(sources, chunk, recorded) for chunk in samples.split(ROWS_A_PASS)]
+    return [
+        {name: torch.cat([part[number][name] for part in parts]).float() for name in ("features", "logits")}
+        for number in range(len(sources))
+    ]
+
+
+def _run_chunk(sources: Sequence[Classifier], samples: Tensor, recorded: InputSpec) -> list[dict[str, Tensor]]:
+    views: dict[InputSpec, Tensor] = {}
+    answers = []
+    for source in sources:
+        if source.input_spec not in views:
+            views[source.input_spec] = build_view(samples, recorded, source.input_spec)
+        features, logits = source.both(views[source.input_spec].to(next(source.parameters()).device))
+        answers.append({"features": features, "logits": logits})
+    return answers

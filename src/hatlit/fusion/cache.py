@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,17 +52,32 @@ def output_key(source: Classifier, recorded: InputSpec, rows_fingerprint: str) -
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def cached_outputs(key: str, compute: Callable[[], dict[str, Tensor]], folder: Path | None = None) -> dict[str, Tensor]:
-    """Returns the tensors stored under a key, computing and storing them first where they are not.
+def cached_outputs(
+    keys: Sequence[str], compute: Callable[[list[int]], list[dict[str, Tensor]]], folder: Path | None = None
+) -> list[dict[str, Tensor]]:
+    """Returns the tensors stored under each key; those that are not there are computed, all together, and stored.
 
-    The file is memory-mapped. A file that cannot be read is computed again; a disk that cannot be written is no error,
+    Files are memory-mapped. A file that cannot be read is computed again; a disk that cannot be written is no error,
     the outputs are then only in memory.
+
+    Args:
+        keys: names of what is wanted.
+        compute: maps the places of the missing keys to their tensors.
+        folder: where to; the user's cache unless told otherwise.
     """
-    path = (folder or cache_folder() / "outputs") / f"{key}.safetensors"
+    paths = [(folder or cache_folder() / "outputs") / f"{key}.safetensors" for key in keys]
+    found = [_read(path) for path in paths]
+    missing = [place for place, tensors in enumerate(found) if tensors is None]
+    if missing:
+        for place, tensors in zip(missing, compute(missing), strict=True):
+            found[place] = tensors
+            with contextlib.suppress(OSError, SafetensorError):
+                write_atomically(paths[place], save(tensors))
+    return [tensors for tensors in found if tensors is not None]
+
+
+def _read(path: Path) -> dict[str, Tensor] | None:
     try:
         return load_file(path)
     except (OSError, SafetensorError):
-        tensors = compute()
-    with contextlib.suppress(OSError, SafetensorError):
-        write_atomically(path, save(tensors))
-    return tensors
+        return None

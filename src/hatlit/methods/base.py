@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import lightning as L
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from hatlit.config import OptimizerConfig, TrainConfig
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.registry import Registry
+from hatlit.students.skeletons import default_student
 from hatlit.types import UNLABELLED, Batch
 
 if TYPE_CHECKING:
@@ -59,11 +61,16 @@ class TransferTask:
         """K, the number of the target's classes."""
         return len(self.target.class_names)
 
+    @cached_property
+    def student_encoder(self) -> str:
+        """Name of the student's architecture."""
+        return self.config.student or default_student(self.student_spec)
+
     def new_student(self) -> Classifier:
         """An untrained student; the same seed gives every method the same initial weights."""
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
-            return build_classifier(self.config.student, self.student_spec, self.num_classes)
+            return build_classifier(self.student_encoder, self.student_spec, self.num_classes)
 
 
 class TransferMethod(L.LightningModule):

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.config import HaTConfig, OptimizerConfig
-from hatlit.datamodules.base import build_view
 from hatlit.datamodules.target import TargetRows
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
@@ -81,8 +80,8 @@ class HaT(TransferMethod):
             [source.id for source in task.sources],
             [source.class_names for source in task.sources],
             target.class_names,
-            target.train_samples,
-            target.recorded,
+            target.asked_samples,
+            target.asked.recorded,
             target.rows_fingerprint,
             train_heads=config.mixer.train_heads,
             keep_outputs=config.adapt.steps == 0,
@@ -213,10 +212,10 @@ def adapted_sources(task: TransferTask) -> list[Classifier]:
     """Fine-tunes each selected source on the labelled few, as ``hat.adapt`` says."""
     target = task.target
     few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
-    samples, labels = target.train_samples[few], target.train_labels[few]
+    labels = target.train_labels[few]
     adapted = []
     for source in task.sources:
-        view = build_view(samples, target.recorded, source.model.input_spec)
+        view = target.view(source.model.input_spec, few)
         own_labels = to_source_classes(labels, align(source.class_names, target.class_names))
         adapted.append(adapt(source.model, view, own_labels, task.config.hat.adapt, task.config.seed))
     return adapted

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from hatlit.config import SelectionConfig
-from hatlit.datamodules.base import build_view
 from hatlit.datamodules.target import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
@@ -122,13 +121,12 @@ def select(
 
 
 def _is_usable(card: Card, target: TargetData, verdict: Verdict) -> bool:
-    missing = sorted(set(card.input_spec.channels) - set(target.recorded.channels))
     if card.domain == target.domain.name:  # whatever data set it says it is from: rather one source too few than a leak
         verdict.reason = "dropped: trained on the target itself"
     elif not set(card.class_names) & set(target.class_names):
         verdict.reason = "dropped: no class name in common with the target"
-    elif missing:
-        verdict.reason = f"dropped: needs channel {', '.join(missing)}, which the target does not record"
+    elif fault := target.can_show(card.input_spec):
+        verdict.reason = f"dropped: {fault[0].lower()}{fault[1:].rstrip('.')}"
     return not verdict.reason
 
 
@@ -163,7 +161,7 @@ def _coarse_stage(
             f"The zoo '{zoo.url}' carries the statistics {', '.join(spec.names)}, not '{name}'; "
             "choose one of them with --selection.statistics, or build a zoo that has it."
         )
-    own = profile(name, build_view(target.train_samples, target.recorded, spec.view), spec.view, spec.seed)
+    own = profile(name, target.view(spec.view), spec.view, spec.seed)
     index = zoo.index()
     place = {source: number for number, source in enumerate(index.ids)}
     rows, published = [place[card.id] for card in cards], index.statistics[name]
@@ -219,8 +217,7 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
 
     @torch.no_grad()
     def run(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        view = build_view(target.train_samples[rows], target.recorded, model.input_spec)
-        features, logits = model.both(view)
+        features, logits = model.both(target.view(model.input_spec, rows))
         return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
 
     features, probabilities = run(labelled)

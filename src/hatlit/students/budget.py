@@ -29,7 +29,7 @@ class Cost:
 def cost(model: nn.Module, view: InputSpec) -> Cost:
     """Counts what a model costs for one sample of a view; the model is left as it was."""
     was_training = model.training
-    sample = torch.zeros(1, view.num_channels, *view.shape, device=next(model.parameters()).device)
+    sample = view.blank(1).to(next(model.parameters()).device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(sample)
     model.train(was_training)

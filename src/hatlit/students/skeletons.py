@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hatlit.encoders.base import ENCODERS, InputSpec, build_classifier
+from hatlit.encoders.base import ENCODERS, InputSpec, build_classifier, suits
+from hatlit.errors import InputError
 from hatlit.students.budget import Cost, cost
 
 
@@ -19,9 +20,26 @@ def skeletons(view: InputSpec, num_classes: int) -> list[Skeleton]:
     """Every registered encoder that can be a student of such views, cheapest first.
 
     Args:
-        view: what the student sees; its modality decides which encoders count.
+        view: what the device sees; its modality decides which encoders count.
         num_classes: number of classes it tells apart.
     """
-    names = ENCODERS.names(view.modality)
-    library = [Skeleton(name, cost(build_classifier(name, view, num_classes), view)) for name in names]
+    names = [name for name in ENCODERS.names(view.modality) if suits(name, view)]
+    models = [build_classifier(name, view, num_classes) for name in names]
+    library = [Skeleton(name, cost(model, model.input_spec)) for name, model in zip(names, models, strict=True)]
     return sorted(library, key=lambda skeleton: skeleton.cost)
+
+
+def default_student(view: InputSpec) -> str:
+    """The student where the user names none: the first registered ``_nano`` that suits the view, or any that does.
+
+    Raises:
+        InputError: none does.
+    """
+    names = ENCODERS.names(view.modality)
+    for name in [*(one for one in names if one.endswith("_nano")), *names]:
+        if suits(name, view):
+            return name
+    raise InputError(
+        f"No encoder is registered that can look at {view.modality} samples over {' x '.join(view.axes)} "
+        f"of {' x '.join(map(str, view.shape))}; name one with --student."
+    )

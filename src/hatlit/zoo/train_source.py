@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from hatlit.config import SourcesConfig
 from hatlit.datamodules.base import Domain, build_view
-from hatlit.datamodules.split import fit_normalisation
-from hatlit.encoders.base import ENCODERS, Classifier, build_classifier
+from hatlit.datamodules.split import fit_view
+from hatlit.encoders.base import ENCODERS, Classifier, InputSpec, build_classifier, suits
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
 from hatlit.zoo.card import Centroids, Training, to_floats
@@ -52,18 +52,24 @@ class TrainedSource:
     training: Training
 
 
-def default_encoders(modality: str) -> list[str]:
-    """Names the architectures that the domains of a zoo get in turn: each family's ``_tiny`` size.
+def default_encoders(recorded: InputSpec) -> list[str]:
+    """Names the architectures that the domains of a zoo get in turn: the ``_tiny`` size of each family that suits them.
 
-    A modality without such sizes gives all of its encoders.
+    Where no such size suits them, it is every encoder that does.
 
     Raises:
-        InputError: the modality has no encoder.
+        InputError: no encoder does.
     """
-    names = ENCODERS.names(modality)
-    if not names:
-        raise InputError(f"No encoder is registered for modality '{modality}'.")
-    return [name for name in names if name.endswith("_tiny")] or names
+    names = ENCODERS.names(recorded.modality)
+    tiny = [name for name in names if name.endswith("_tiny")]
+    for some in (tiny, names):
+        suitable = [name for name in some if suits(name, recorded)]
+        if suitable:
+            return suitable
+    raise InputError(
+        f"No encoder is registered for {recorded.modality} samples over {' x '.join(recorded.axes)}; "
+        "bring one with --plugin."
+    )
 
 
 def train_source(
@@ -84,13 +90,13 @@ def train_source(
     Raises:
         InputError: no training row or no test row has a class, or the encoder is unknown.
     """
-    spec = fit_normalisation(domain, train_rows)
+    spec = fit_view(domain, train_rows)
     numbers, train_rows, test_rows = _known_classes(domain, train_rows, test_rows)
-    train_view = build_view(domain.tensor(train_rows), domain.recorded, spec)
     train_label = torch.from_numpy(np.searchsorted(numbers, domain.labels[train_rows]))
     with isolate_rng():
         _seed_everything(seed)
         model = build_classifier(encoder_name, spec, len(numbers))
+        train_view = build_view(domain.tensor(train_rows), domain.recorded, model.input_spec)
         _fit(model, train_view, train_label, config, seed)
     class_names = tuple(domain.class_names[number] for number in numbers)
     training = Training(max_epochs=config.max_epochs, seed=seed, labels=len(train_rows))

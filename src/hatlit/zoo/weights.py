@@ -67,7 +67,7 @@ def _build(card: Card) -> Classifier:
         with torch.random.fork_rng(
             devices=[]
         ):  # the initial weights are thrown away, so they must not cost random numbers
-            model = build_classifier(card.encoder, card.input_spec, len(card.class_names))
+            model = build_classifier(card.encoder, card.input_spec, len(card.class_names), pretrained=False)
     except InputError:
         raise
     except (ValueError, RuntimeError) as error:

@@ -130,7 +130,7 @@ def with_nan() -> np.ndarray:
         ({"group": np.zeros(N - 1, dtype=int)}, "group 11, domain 12"),
         ({"group": np.zeros(N)}, "'group' .*one number or text a row"),
         ({"channel_names": np.array(["acc_x", "acc_y"])}, "2 'channel_names' for the 3 channels"),
-        ({"x": np.zeros((N, 3, 1, 1, 1, 1, 1))}, "no view can be built"),
+        ({"x": np.zeros((N, 3, 4, 4))}, "imu samples are rows x channels x time"),
     ],
 )
 def test_refuses_in_one_sentence(tmp_path: Path, changed: dict[str, Any], message: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from pydantic import ValidationError
 
-from hatlit.datamodules.base import DomainSet, register_dataset
+from hatlit.datamodules.base import MODALITIES, DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import part
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
@@ -28,6 +28,8 @@ def arrays(root: Path | None, modality: str) -> DomainSet:
     - ``domain`` (N,) numbers into ``domain_names``: who, or where;
     - ``group`` (N,) optional: the recording of each row, which no split tears apart; without it every row is its own;
     - ``sample_rate`` optional: Hz; ``channel_names`` optional. Both also with ``_<modality>`` behind.
+    - texts instead of ``x``: ``x_utf8``, the bytes of all texts one after another, and ``x_offsets`` (N+1), where each
+      begins and the last one ends.
 
     Other arrays may stand beside them. Write it with ``numpy.savez_compressed``.
 
@@ -38,7 +40,8 @@ def arrays(root: Path | None, modality: str) -> DomainSet:
         InputError: there is no such file, or something in it is missing or contradicts the above.
     """
     file = _File(root, modality)
-    samples, labels, domain = _samples(file), file.codes("y"), file.codes("domain")
+    samples = _texts(file) if modality == "text" else _samples(file)
+    labels, domain = file.codes("y"), file.codes("domain")
     class_names, domain_names = file.names("class_names"), file.names("domain_names")
     _check_rows(file, {"x": samples, "y": labels, "domain": domain})
     _check_codes(file, "y", labels, "class_names", class_names, lowest=UNLABELLED)
@@ -149,6 +152,20 @@ def _samples(file: _File) -> np.ndarray:
     return samples
 
 
+def _texts(file: _File) -> np.ndarray:
+    utf8, offsets = file.need("x_utf8"), file.codes("x_offsets")
+    if utf8.dtype != np.uint8 or utf8.ndim != 1:
+        raise file.fault(f"has an array 'x_utf8' ({utf8.dtype}, shape {utf8.shape}); it must be uint8, byte after byte")
+    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(utf8) or (np.diff(offsets) < 0).any():
+        raise file.fault(
+            f"has an array 'x_offsets' that does not rise from 0 to the {len(utf8)} bytes of 'x_utf8'; text n lies "
+            "between offsets n and n + 1"
+        )
+    from hatlit.datamodules.text import from_offsets
+
+    return from_offsets(utf8, offsets)
+
+
 def _check_rows(file: _File, by_name: dict[str, np.ndarray]) -> None:
     if len({len(array) for array in by_name.values()}) > 1:
         lengths = ", ".join(f"{name} {len(array)}" for name, array in by_name.items())
@@ -187,7 +204,13 @@ def _groups(file: _File, domain: np.ndarray) -> np.ndarray:
 
 
 def _recorded(file: _File, samples: np.ndarray) -> InputSpec:
-    channels = tuple(f"channel_{number}" for number in range(samples.shape[1]))
+    modality = MODALITIES.get(file.modality)
+    count = samples.shape[1]
+    channels = modality.usual_channels.get(count, tuple(f"channel_{number}" for number in range(count)))
+    axes = modality.axes_of(samples.ndim - 2)
+    if axes is None:
+        known = " or ".join(" x ".join(("rows", "channels", *layout)) for layout in modality.layouts)
+        raise file.fault(f"has an array 'x' of shape {samples.shape}; {file.modality} samples are {known}")
     if file.find("channel_names") is not None:
         channels = file.names("channel_names")
     if len(channels) != samples.shape[1]:
@@ -195,7 +218,9 @@ def _recorded(file: _File, samples: np.ndarray) -> InputSpec:
             f"has {len(channels)} 'channel_names' for the {samples.shape[1]} channels of 'x'; give each channel one"
         )
     try:
-        return InputSpec(modality=file.modality, channels=channels, shape=samples.shape[2:], rate=_rate(file))
+        return InputSpec(
+            modality=file.modality, channels=channels, shape=samples.shape[2:], axes=axes, rate=_rate(file)
+        )
     except ValidationError as error:
         raise file.fault(f"has samples that no view can be built from ({error.errors()[0]['msg']})") from error
 

@@ -1,27 +1,9 @@
-"""The data set that needs no files."""
+"""The data sets that need no files: each module of ``datamodules/synthetic`` registers its modality's ``demo``."""
 
-from __future__ import annotations
+import importlib
+import pkgutil
 
-from pathlib import Path
+from hatlit.datamodules import synthetic
 
-from hatlit.datamodules.base import DomainSet, register_dataset
-from hatlit.datamodules.synthetic import ACTIVITIES, build_fleet
-from hatlit.errors import InputError
-
-
-@register_dataset("demo", "imu")
-def demo(root: Path | None, modality: str) -> DomainSet:
-    """Synthetic: 24 simulated people x 6 activities, accelerometer and gyroscope at 25, 50 or 100 Hz.
-
-    Licence: as the package itself; nothing here was recorded.
-    Citation: none; see ``hatlit.datamodules.synthetic`` for the model.
-
-    Raises:
-        InputError: a root was given.
-    """
-    if root is not None:
-        raise InputError(
-            f"The demo data set is simulated and reads no files; leave out --data.root, or name the data set that lies "
-            f"in '{root}' with --data.name."
-        )
-    return DomainSet("demo", modality, build_fleet(), ACTIVITIES, is_demo=True)
+for module in pkgutil.iter_modules(synthetic.__path__):
+    importlib.import_module(f"{synthetic.__name__}.{module.name}")

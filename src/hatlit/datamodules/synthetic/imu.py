@@ -10,10 +10,12 @@ from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from hatlit.datamodules.base import Domain
+from hatlit.datamodules.base import Domain, DomainSet, register_dataset
+from hatlit.datamodules.synthetic.common import refuse_root
 from hatlit.encoders.base import InputSpec
 
 CHANNELS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")  # m/s², then rad/s
@@ -96,6 +98,20 @@ class _Wearer:
     bias: np.ndarray  # (6,) m/s², rad/s
     noise: np.ndarray  # (6,) standard deviation, m/s², rad/s
     loss: float  # share of samples that never arrive
+
+
+@register_dataset("demo", "imu")
+def demo(root: Path | None, modality: str) -> DomainSet:
+    """Synthetic: 24 simulated people x 6 activities, accelerometer and gyroscope at 25, 50 or 100 Hz.
+
+    Licence: as the package itself; nothing here was recorded.
+    Citation: none; the model stands in ``hatlit.datamodules.synthetic.imu``.
+
+    Raises:
+        InputError: a root was given.
+    """
+    refuse_root(root)
+    return DomainSet("demo", modality, build_fleet(), ACTIVITIES, is_demo=True)
 
 
 def build_fleet(num_domains: int = 24, seed: int = 0) -> tuple[Domain, ...]:

@@ -1,0 +1,5 @@
+"""Encoders of electromyograms: the families of time series."""
+
+from hatlit.encoders.series import register_series
+
+register_series("emg")
