@@ -10,16 +10,26 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from hatlit.config import CompareConfig, ListConfig, StudentsConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.config import (
+    CompareConfig,
+    ListConfig,
+    PlotConfig,
+    StudentsConfig,
+    TrainConfig,
+    ZooAddConfig,
+    ZooBuildConfig,
+)
 from hatlit.errors import InputError, unknown_name
 from hatlit.options import parse
 
-USAGE = """usage: hatlit COMMAND [options]      (train, compare, zoo build and zoo add have --help)
+USAGE = """usage: hatlit COMMAND [options]      (train, compare, data plot, zoo build and zoo add have --help)
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
   compare          run methods on several targets and seeds, and set them side by side
   data             list the data sets
+  data plot        draw some samples of each domain
   encoders         list the encoders
+  check-encoder    check the encoders in Python files of your own
   students         list what can be a student, cheapest first
   methods          list the methods
   zoo build        train one source a domain
@@ -59,7 +69,8 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"hatlit {version('hatlit')}")
         return 0
-    length = 2 if words[0] == "zoo" else 1
+    two_words = words[0] == "zoo" or words[:2] == ["data", "plot"]
+    length = 2 if two_words else 1
     name = " ".join(words[:length])
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
@@ -150,6 +161,26 @@ def _data(words: list[str]) -> int:
     return 0
 
 
+def _data_plot(words: list[str]) -> int:
+    config = parse(PlotConfig, "data plot", "Draws some samples of each domain.", words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.plot import plot_samples
+
+    _load(config.plugin)
+    plot_samples(config, Display())
+    return 0
+
+
+def _check_encoder(words: list[str]) -> int:
+    if not words or set(words) & {"--help", "-h"} or any(word.startswith("-") for word in words):
+        print("usage: hatlit check-encoder FILE.py ...")
+        return 0 if set(words) & {"--help", "-h"} else 2
+    from hatlit.experiments.conformance import check_plugins
+    from hatlit.experiments.display import Display
+
+    return 0 if check_plugins(words, Display()) else 2
+
+
 def _encoders(words: list[str]) -> int:
     config = parse(ListConfig, "encoders", "Lists the encoders.", words)
     from hatlit.experiments.display import Display
@@ -184,7 +215,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
     "data": _data,
+    "data plot": _data_plot,
     "encoders": _encoders,
+    "check-encoder": _check_encoder,
     "students": _students,
     "methods": _methods,
     "zoo build": _zoo_build,

@@ -1,5 +1,8 @@
+import pytest
+
 from hatlit.encoders.base import ENCODERS, InputSpec
-from hatlit.students.skeletons import skeletons
+from hatlit.errors import InputError
+from hatlit.students.skeletons import default_student, skeletons
 
 SPEC = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(64,), rate=50.0)
 
@@ -17,3 +20,9 @@ def test_more_classes_and_longer_windows_cost_more():
     longer = SPEC.model_copy(update={"shape": (128,)})
     assert small.parameters < more_classes.parameters
     assert small.macs < dict(skeletons(longer, 2))["cnn_nano"].macs
+
+
+def test_the_default_student_is_the_first_small_one_that_suits():
+    assert default_student(SPEC) == "cnn_nano"
+    with pytest.raises(InputError, match=r"imu samples over time of 4; name one with --student"):
+        default_student(SPEC.with_(shape=(4,)))

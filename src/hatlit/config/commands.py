@@ -131,6 +131,29 @@ class ListConfig:
 
 
 @dataclass
+class PlotConfig:
+    """Draws some samples of each domain.
+
+    Args:
+        out: PNG file.
+        modality: what the samples are.
+        data: which domains.
+        domains: how many of them, evenly spread over the data set.
+        plugin: Python files whose data sets are registered first.
+    """
+
+    out: str = "samples.png"
+    modality: str = "imu"
+    data: DataConfig = field(default_factory=DataConfig)
+    domains: int = 4
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+        at_least("", self, domains=1)
+
+
+@dataclass
 class StudentsConfig:
     """Lists the architectures that can be students.
 

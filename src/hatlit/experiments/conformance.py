@@ -1,0 +1,257 @@
+"""What every encoder must do, hatlit's own and everybody else's: one check a promise of the contract."""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from hatlit.datamodules.base import DATASETS, MODALITIES, build_view
+from hatlit.encoders.base import ENCODERS, InputSpec, build_encoder, check_encoder, find_encoder
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display
+from hatlit.registry import load_plugin
+
+#: Rows of a view that an encoder is shown.
+ROWS = 5
+
+#: Sizes of the axes of samples made up for layouts that the demo data do not have.
+SIZES = {"time": 96, "height": 32, "width": 32, "bin": 24, "mel": 40, "point": 64, "byte": 128, "token": 32}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One encoder and samples that it can look at.
+
+    Attributes:
+        name: of the encoder.
+        spec: the view that is there, fitted to the samples.
+        samples: (N, channels, *shape) as recorded.
+        recorded: how they are laid out.
+    """
+
+    name: str
+    spec: InputSpec
+    samples: Tensor
+    recorded: InputSpec
+
+    def build(self, spec: InputSpec | None = None, seed: int = 0) -> nn.Module:
+        """The encoder, untrained, in eval mode."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build_encoder(self.name, spec or self.spec, pretrained=False).eval()
+
+    def view(self, encoder: nn.Module) -> Tensor:
+        """The samples as the encoder wants to see them."""
+        return build_view(self.samples, self.recorded, _spec(encoder))
+
+
+#: A check raises AssertionError with what is wrong.
+CHECKS: dict[str, Callable[[Case], None]] = {}
+
+
+def _check(function: Callable[[Case], None]) -> Callable[[Case], None]:
+    CHECKS[function.__name__] = function
+    return function
+
+
+@_check
+def has_all_members(case: Case) -> None:
+    """It is a module with feature_dim, input_spec and forward."""
+    check_encoder(case.build(), case.name)
+
+
+@_check
+def maps_views_to_features(case: Case) -> None:
+    """Views (B, channels, *shape) become features (B, feature_dim), float32 and finite."""
+    encoder = case.build()
+    with torch.no_grad():
+        features = encoder(case.view(encoder))
+    wanted = (len(case.samples), encoder.feature_dim)
+    assert tuple(features.shape) == wanted, f"features have shape {tuple(features.shape)}, not {wanted}"
+    assert features.dtype == torch.float32, f"features are {features.dtype}, not float32"
+    assert features.isfinite().all(), "features are not finite"
+
+
+@_check
+def keeps_its_own_view(case: Case) -> None:
+    """Built for its own input_spec, it keeps it; that is how sources are rebuilt from their cards."""
+    spec = _spec(case.build())
+    assert _spec(case.build(spec)) == spec, "built for its own input_spec, it wants another one"
+    assert InputSpec.model_validate_json(spec.model_dump_json()) == spec, "its input_spec does not survive JSON"
+
+
+@_check
+def answers_alike_every_time(case: Case) -> None:
+    """In eval mode the same view gives the same features, bit for bit."""
+    encoder = case.build()
+    view = case.view(encoder)
+    with torch.no_grad():
+        assert torch.equal(encoder(view), encoder(view)), "two passes over one view differ in eval mode"
+
+
+@_check
+def looks_at_each_row_alone(case: Case) -> None:
+    """In eval mode the features of a row do not depend on its neighbours."""
+    encoder = case.build()
+    view = case.view(encoder)
+    with torch.no_grad():
+        together, alone = encoder(view), torch.cat([encoder(row[None]) for row in view])
+    assert torch.allclose(together, alone, rtol=1e-3, atol=1e-4), "a row's features change with its neighbours"
+
+
+@_check
+def leaves_the_view_alone(case: Case) -> None:
+    """The view is not changed in place; others look at it too."""
+    encoder = case.build()
+    view = case.view(encoder)
+    before = view.clone()
+    encoder(view)
+    assert torch.equal(view, before), "the view is changed in place"
+
+
+@_check
+def learns_with_every_parameter(case: Case) -> None:
+    """A gradient reaches every parameter that wants one, in training mode."""
+    encoder = case.build().train()
+    features = encoder(case.view(encoder))
+    (features * torch.randn(features.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
+    silent = [name for name, one in encoder.named_parameters() if one.requires_grad and one.grad is None]
+    assert not silent, f"no gradient reaches {', '.join(silent)}"
+
+
+@_check
+def can_be_copied(case: Case) -> None:
+    """A copy that learns leaves the original alone; adaptation works on copies."""
+    encoder = case.build()
+    twin = copy.deepcopy(encoder)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.add_(1.0)
+        assert any(not torch.equal(a, b) for a, b in zip(encoder.parameters(), twin.parameters(), strict=True))
+
+
+@_check
+def survives_safetensors(case: Case) -> None:
+    """Saved and loaded into a newly built encoder, the weights give the same features."""
+    encoder = case.build()
+    other = case.build(_spec(encoder), seed=1)
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in encoder.state_dict().items()}
+    other.load_state_dict(load(save(tensors)))
+    view = case.view(encoder)
+    with torch.no_grad():
+        assert torch.equal(encoder(view), other(view)), "after loading, the features differ"
+
+
+@_check
+def follows_the_seed(case: Case) -> None:
+    """The same global seed gives the same initial weights."""
+    one, same = case.build().state_dict(), case.build().state_dict()
+    assert all(torch.equal(one[name], same[name]) for name in one), "the same seed gives other initial weights"
+
+
+def exports_to_onnx(case: Case) -> bool | None:
+    """Whether the encoder can leave as ONNX and answers there as here; None where onnxruntime is not installed."""
+    if find_spec("onnxruntime") is None or find_spec("onnx") is None:
+        return None
+    import onnxruntime
+
+    encoder = case.build()
+    view = case.view(encoder)
+    stream = io.BytesIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(encoder, (view,), stream, dynamo=False, input_names=["view"], output_names=["features"])
+            expected = encoder(view).numpy()
+        (found,) = onnxruntime.InferenceSession(stream.getvalue()).run(None, {"view": view.numpy()})
+    except Exception:  # whatever stands in the way, the answer is no
+        return False
+    return bool(np.allclose(found, expected, rtol=1e-3, atol=1e-4))
+
+
+def cases(name: str, modality: str) -> list[Case]:
+    """Every form of samples of a modality that an encoder can look at.
+
+    The demo samples come first; layouts that they do not have are made up of noise.
+    """
+    found = []
+    for samples, recorded in _examples(modality):
+        spec = MODALITIES.get(modality).fit(samples, recorded)
+        try:
+            find_encoder(name, modality, pretrained=False)(spec)
+        except InputError:
+            continue
+        found.append(Case(name, spec, torch.from_numpy(samples[:ROWS].astype(np.float32)), recorded))
+    return found
+
+
+def check_plugins(plugins: Sequence[str | Path], display: Display) -> bool:
+    """Runs every check on every encoder that some Python files register; returns whether all passed.
+
+    Raises:
+        InputError: a file cannot be imported, or registers no encoder.
+    """
+    known = {(entry.modality, entry.name) for entry in ENCODERS}
+    for path in plugins:
+        load_plugin(path)
+    new = [entry for entry in ENCODERS if (entry.modality, entry.name) not in known]
+    if not new:
+        files = ", ".join(map(str, plugins)) or "no file"
+        raise InputError(f"{files} registers no encoder; decorate one with @register_encoder(modality).")
+    rows = [row for entry in new for row in _verdicts(entry.name, entry.modality or "imu")]
+    display.table("encoders checked", rows)
+    return all(row["verdict"] != "FAILED" for row in rows)
+
+
+def _verdicts(name: str, modality: str) -> Iterator[dict[str, str]]:
+    suitable = cases(name, modality)
+    if not suitable:
+        yield _row(name, modality, "can look at something", "FAILED", "it refuses every layout of its modality")
+    for case in suitable:
+        layout = f"{modality}: {' x '.join(case.recorded.axes)}"
+        for promise, check in CHECKS.items():
+            yield _row(name, layout, promise.replace("_", " "), *_outcome(check, case))
+        exportable = {True: "yes", False: "no", None: "not tried"}[exports_to_onnx(case)]
+        yield _row(name, layout, "exports to ONNX", exportable, "" if exportable != "not tried" else "no onnxruntime")
+
+
+def _outcome(check: Callable[[Case], None], case: Case) -> tuple[str, str]:
+    try:
+        check(case)
+    except Exception as fault:  # a plugin may fail in any way
+        return "FAILED", str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+    return "passed", ""
+
+
+def _row(name: str, layout: str, promise: str, verdict: str, why: str) -> dict[str, str]:
+    return {"encoder": name, "samples": layout, "promise": promise, "verdict": verdict, "why": why}
+
+
+def _examples(modality: str) -> Iterator[tuple[np.ndarray, InputSpec]]:
+    layouts = list(MODALITIES.get(modality).layouts)
+    if any(entry.name == "demo" for entry in DATASETS.entries(modality)):
+        domain = DATASETS.get("demo", modality)(None, modality).domains[0]
+        yield domain.samples[:: max(1, len(domain) // 32)], domain.recorded
+        layouts.remove(domain.recorded.axes)
+    random = np.random.default_rng(0)
+    for axes in layouts:
+        shape = tuple(SIZES[axis] for axis in axes)
+        rate = 50.0 if "time" in axes else None
+        recorded = InputSpec(modality=modality, channels=("one", "two", "three"), shape=shape, axes=axes, rate=rate)
+        yield random.normal(size=(32, 3, *shape)).astype(np.float32), recorded
+
+
+def _spec(encoder: nn.Module) -> InputSpec:
+    assert isinstance(encoder.input_spec, InputSpec)
+    return encoder.input_spec
