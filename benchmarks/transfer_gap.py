@@ -86,7 +86,7 @@ def main(words: list[str]) -> int:
         config = parse(
             GapConfig, "transfer_gap", "How hard is it to serve one domain with the model of another?", words
         )
-        data = read_domains(config.modality, config.data)
+        data = read_domains(config.modality, config.data, display)
         figures = measure(data, config, display)
     except InputError as error:
         print(f"transfer_gap: {error}", file=sys.stderr)

@@ -72,6 +72,29 @@ def test_a_bar_on_a_terminal():
     assert "\x1b" in stream.getvalue()
 
 
+def test_a_transfer_tells_each_quarter(display):
+    with display.transfer("downloading it") as tell:
+        for done in range(0, 1001, 50):
+            tell(done * 1000, 1_000_000)
+    lines = display.shown().splitlines()
+    assert lines == [
+        f"downloading it: {done} of 1.0 MB" for done in ("0 B", "250.0 kB", "500.0 kB", "750.0 kB", "1.0 MB")
+    ]
+
+
+def test_a_transfer_that_never_begins_says_nothing(display):
+    with display.transfer("downloading it"):
+        pass
+    assert display.shown() == ""
+
+
+def test_a_transfer_on_a_terminal():
+    stream = io.StringIO()
+    with Display(Console(file=stream, force_terminal=True, width=100)).transfer("downloading it") as tell:
+        tell(500_000, 1_000_000)
+    assert "0.5/1.0 MB" in stream.getvalue()
+
+
 def test_progress_survives_a_failure_and_lets_it_through(display):
     with pytest.raises(ValueError, match="in the middle"), display.progress("counting", 3) as advance:
         advance()

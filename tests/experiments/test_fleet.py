@@ -1,6 +1,7 @@
 """Domains become sources: safe names, restartable, the same whatever the number of processes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ import torch
 from hatlit.config import DataConfig, SourcesConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
+from hatlit.experiments import fleet
+from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import STATISTICS_OF_A_ZOO, build_zoo, cached_zoo, read_domains, source_id
 from hatlit.zoo.card import is_safe_id
 from hatlit.zoo.store import Zoo
 
+QUIET = Display(silent=True)
 QUICK = SourcesConfig(encoders=["cnn_nano", "tcn_nano"], max_epochs=2)
 
 
@@ -175,9 +179,28 @@ def test_a_single_domain_has_nobody_to_learn_from(people, cache):
 
 
 def test_the_data_that_options_name(arrays):
-    data = read_domains("imu", DataConfig(name="arrays", root=str(arrays)))
+    data = read_domains("imu", DataConfig(name="arrays", root=str(arrays)), QUIET)
     assert data.names == ["ann", "bob", "cid"]
     with pytest.raises(InputError, match="Unknown modality 'imuu'"):
-        read_domains("imuu", DataConfig())
+        read_domains("imuu", DataConfig(), QUIET)
     with pytest.raises(InputError, match="Unknown imu data set 'aray'"):
-        read_domains("imu", DataConfig(name="aray"))
+        read_domains("imu", DataConfig(name="aray"), QUIET)
+
+
+def test_data_are_fetched_first_where_the_options_say_so(arrays, monkeypatch):
+    asked = []
+
+    def fetch(name, modality, root, progress):
+        asked.append((name, modality, root))
+        progress(1, 2)
+        return arrays
+
+    monkeypatch.setattr(fleet, "fetch", fetch)
+    data = read_domains("imu", DataConfig(name="arrays", root="elsewhere", download=True), QUIET)
+    assert asked == [("arrays", "imu", Path("elsewhere"))]
+    assert data.names == ["ann", "bob", "cid"]
+
+
+def test_what_has_no_address_is_not_downloaded():
+    with pytest.raises(InputError, match=r"'demo' cannot be downloaded.*leave out --data.download"):
+        read_domains("imu", DataConfig(download=True), QUIET)

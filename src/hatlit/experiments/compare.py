@@ -55,7 +55,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str
         InputError: something in the options or in the data cannot be, or every run failed.
     """
     config = next(iter(settings.values()))
-    data = read_domains(config.modality, config.data)
+    data = read_domains(config.modality, config.data, display)
     targets = choose_targets(data, config)
     runs = [
         run_config(settings[method], method, target, seed)
@@ -65,7 +65,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str
     ]
     for run in runs:
         check_names(run)
-    _train_missing_sources(read_asked(data, config.data, config.sources), targets, config, settings, display)
+    _train_missing_sources(read_asked(data, config.data, config.sources, display), targets, config, settings, display)
     rows = list(display.track(_Runs(runs, config.jobs), "runs"))
     write_atomically(Path(config.out) / "results.csv", as_csv(rows))
     finished = [row for row in rows if not row["failed"]]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -52,6 +60,25 @@ class Display:
             self.say(f"{doing}: {total} ...")
             yield lambda: None
         self.say(f"{doing}: {total} done in {time.perf_counter() - began:.1f} s")
+
+    @contextmanager
+    def transfer(self, doing: str) -> Iterator[Callable[[int, int], None]]:
+        """Shows how many bytes have come; yields the function that is told how many, and of how many. Nothing is shown
+        before the first bytes come; elsewhere than on a terminal, one line for each quarter."""
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            with Progress(*columns, console=self._console, refresh_per_second=4) as bar:
+                task = bar.add_task(doing, total=None, visible=False)
+                yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+            return
+        due = [0]
+
+        def tell(done: int, total: int) -> None:
+            if 4 * done >= due[0] * total:
+                self.say(f"{doing}: {human_bytes(done)} of {human_bytes(total)}")
+                due[0] = 4 * done // max(1, total) + 1
+
+        yield tell
 
     def json(self, content: Mapping[str, Any]) -> None:
         """Shows plain values as JSON."""

@@ -19,9 +19,11 @@ import torch
 
 from hatlit.config import DataConfig, LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
+from hatlit.datamodules.datasets.download import fetch
 from hatlit.datamodules.split import fit_view, labelled_rows, present_classes, split_domain
 from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
+from hatlit.experiments.display import Display
 from hatlit.files import cache_folder, file_hash
 from hatlit.registry import load_plugin
 from hatlit.selection.statistics import common_view, profile
@@ -42,15 +44,19 @@ Progress = Callable[[Any], Iterable[Any]]
 Order = tuple[Domain, str, SourcesConfig, int]
 
 
-def read_domains(modality: str, config: DataConfig) -> DomainSet:
-    """Reads the domains that the options name.
+def read_domains(modality: str, config: DataConfig, display: Display) -> DomainSet:
+    """Reads the domains that the options name, after fetching them where the options say so.
 
     Raises:
-        InputError: the modality or the data set is unknown, nothing readable lies at the root, or a class has no
-            labelled sample.
+        InputError: the modality or the data set is unknown, it cannot be downloaded, nothing readable lies at the root,
+            or a class has no labelled sample.
     """
     MODALITIES.get(modality)
-    data = DATASETS.get(config.name, modality)(Path(config.root) if config.root else None, modality)
+    root = Path(config.root) if config.root else None
+    if config.download:
+        with display.transfer(f"downloading {config.name}") as tell:
+            root = fetch(config.name, modality, root, tell)
+    data = DATASETS.get(config.name, modality)(root, modality)
     seen = set().union(*(present_classes(domain).tolist() for domain in data.domains))
     unseen = [name for number, name in enumerate(data.class_names) if number not in seen]
     if unseen:
@@ -61,7 +67,7 @@ def read_domains(modality: str, config: DataConfig) -> DomainSet:
     return data
 
 
-def read_asked(data: DomainSet, config: DataConfig, sources: SourcesConfig) -> DomainSet:
+def read_asked(data: DomainSet, config: DataConfig, sources: SourcesConfig, display: Display) -> DomainSet:
     """Reads the domains as sources see them: the same ones, or paired recordings of another modality.
 
     Raises:
@@ -69,7 +75,7 @@ def read_asked(data: DomainSet, config: DataConfig, sources: SourcesConfig) -> D
     """
     if sources.modality in (None, data.modality):
         return data
-    asked = read_domains(sources.modality, config)
+    asked = read_domains(sources.modality, config, display)
     if data.names != asked.names or not all(map(_are_paired, data.domains, asked.domains)):
         raise InputError(
             f"The {data.modality} and {asked.modality} samples of data set '{data.name}' are not paired row by row, so "

@@ -8,6 +8,7 @@ import numpy as np
 
 from hatlit.config import StudentsConfig
 from hatlit.datamodules.base import DATASETS
+from hatlit.datamodules.datasets.download import DOWNLOADS
 from hatlit.datamodules.split import fit_view
 from hatlit.encoders.base import ENCODERS, FAMILIES
 from hatlit.experiments.display import Display, human_bytes
@@ -28,6 +29,7 @@ def list_data(display: Display) -> None:
                 "what it is": entry.summary,
                 "licence": _said(entry.value.__doc__, "Licence"),
                 "citation": _said(entry.value.__doc__, "Citation"),
+                "--data.download": "yes" if _lasts(entry.name) else "-",
             }
             for entry in DATASETS
         ],
@@ -53,7 +55,7 @@ def list_students(config: StudentsConfig, display: Display) -> None:
     Raises:
         InputError: the data cannot be read.
     """
-    data = read_domains(config.modality, config.data)
+    data = read_domains(config.modality, config.data, display)
     first, classes = data.domains[0], len(data.class_names)
     view = device_view(fit_view(first, np.arange(len(first))), config.device)
     sizes = " x ".join(f"{size} {axis}" for size, axis in zip(view.shape, view.axes, strict=True))
@@ -75,6 +77,11 @@ def list_students(config: StudentsConfig, display: Display) -> None:
 def list_methods(display: Display) -> None:
     """Shows every method."""
     display.table("methods (--method)", [{"name": one.name, "what it is": one.summary} for one in METHODS])
+
+
+def _lasts(name: str) -> bool:
+    """Whether a data set has addresses that last."""
+    return name in DOWNLOADS.names() and bool(DOWNLOADS.get(name).parts)
 
 
 def _said(docstring: str | None, word: str) -> str:

@@ -19,7 +19,7 @@ def plot_samples(config: PlotConfig, display: Display) -> None:
     Raises:
         InputError: the data cannot be read.
     """
-    data = read_domains(config.modality, config.data)
+    data = read_domains(config.modality, config.data, display)
     count = min(config.domains, len(data.domains))
     chosen = [data.domains[n] for n in np.linspace(0, len(data.domains) - 1, count).round().astype(int)]
     write_atomically(Path(config.out), samples_figure(data, chosen))

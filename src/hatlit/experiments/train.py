@@ -87,8 +87,8 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     make_trainer(config.trainer, [], [])  # hardware that is not there is best refused before anything is written
     clock = Stopwatch()
     with clock("data"):
-        data = read_domains(config.modality, config.data)
-        asked = read_asked(data, config.data, config.sources)
+        data = read_domains(config.modality, config.data, display)
+        asked = read_asked(data, config.data, config.sources, display)
         target = choose_target(data, asked, config, display)
         student_spec = device_view(target.spec, config.device)
         config = replace(config, student=config.student or default_student(student_spec))

@@ -29,7 +29,7 @@ def build(config: ZooBuildConfig, display: Display) -> Zoo:
     Raises:
         InputError: the data cannot be read, or another zoo lies there.
     """
-    data = read_domains(config.modality, config.data)
+    data = read_domains(config.modality, config.data, display)
     left_out = {data.domain(name).name for name in config.leave_out}
     domains = [domain for domain in data.domains if domain.name not in left_out]
     if data.is_demo:
@@ -85,7 +85,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     Raises:
         InputError: the weights do not fit the encoder, are a pickle, or the domain cannot be read.
     """
-    data = read_domains(config.modality, config.data)
+    data = read_domains(config.modality, config.data, display)
     domain = data.domain(config.domain)
     split = split_domain(domain, LabelsConfig(), seed=0)
     rows = labelled_rows(domain, split)

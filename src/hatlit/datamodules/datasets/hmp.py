@@ -9,6 +9,7 @@ import numpy as np
 
 from hatlit.datamodules.base import DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import cut, find, part
+from hatlit.datamodules.datasets.download import DOWNLOADS, Archive, Download
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 
@@ -25,6 +26,26 @@ _CODES = {text: code for code in range(64) for text in (f"{code}", f"{code:02}")
 _RANGE = 14.709  # m/s² at the ends of the scale, 1.5 g
 
 
+DOWNLOADS.add(
+    "hmp",
+    Download(
+        page="https://archive.ics.uci.edu/dataset/283",
+        parts=(
+            Archive(
+                url="https://archive.ics.uci.edu/ml/machine-learning-databases/00283/ADL_Dataset.zip",
+                path=PUBLISHED,
+                inside=f"(?:.*/)?{PUBLISHED}/",
+                members=rf"(?:{'|'.join(ACTIVITIES)})/{_FILE_NAME.pattern}",
+                count=705,
+                sha256="65bda161fb99e341d7d18a893b89f0f3bf0505e50c695c520076cdb5900ed875",
+                size=2**24,
+                text=True,
+            ),
+        ),
+    ),
+)
+
+
 @register_dataset("hmp", "imu")
 def hmp(root: Path | None, modality: str) -> DomainSet:
     """HMP: 7 volunteers x 7 activities of daily living, wrist accelerometer at 32 Hz, very unbalanced.
@@ -34,6 +55,7 @@ def hmp(root: Path | None, modality: str) -> DomainSet:
     Licence: for research; commercial use and redistribution by arrangement with the authors (README.txt of the set).
     Citation: B. Bruno, F. Mastrogiovanni, A. Sgorbissa, T. Vernazza, R. Zaccaria, "Analysis of human behavior
         recognition algorithms based on acceleration data", International Conference on Robotics and Automation, 2013.
+    Source: https://archive.ics.uci.edu/dataset/283
 
     Args:
         root: the folder that holds ``HMP_Dataset``, or that folder itself.

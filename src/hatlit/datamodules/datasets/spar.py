@@ -11,6 +11,7 @@ from numpy.lib import format as npy
 
 from hatlit.datamodules.base import DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import cut, find, part
+from hatlit.datamodules.datasets.download import DOWNLOADS, Download, Remote
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 
@@ -19,6 +20,23 @@ RATE = 50.0  # Hz
 WINDOW = 200  # samples, four seconds
 CHANNELS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")  # g, then rad/s
 _SIDES = ("L", "R")  # as the file counts them
+
+
+DOWNLOADS.add(
+    "spar",
+    Download(
+        page="https://github.com/dmbee/seglearn",
+        parts=(
+            Remote(
+                url="https://raw.githubusercontent.com/dmbee/seglearn/03f0990db9a88d03c61166cec92bbe8547691945/"
+                + PUBLISHED,
+                path=PUBLISHED,
+                sha256="eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537",
+                size=18118091,
+            ),
+        ),
+    ),
+)
 
 
 @register_dataset("spar", "imu")
@@ -31,6 +49,7 @@ def spar(root: Path | None, modality: str) -> DomainSet:
     Licence: BSD-3-Clause, as part of the seglearn package.
     Citation: D. M. Burns, N. Leung, M. Hardisty, C. M. Whyne, P. Henry, S. McLachlin, "Shoulder physiotherapy exercise
         recognition: machine learning the inertial signals from a smartwatch", Physiological Measurement 39(7), 2018.
+    Source: https://github.com/dmbee/seglearn
 
     Args:
         root: the folder that holds ``seglearn``, any folder below it, or the file ``watch_dataset.npy`` itself.
