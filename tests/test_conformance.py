@@ -92,7 +92,7 @@ def test_augmentation_changes_copies_alike_for_a_seed(modality: str) -> None:
     domain = demo(modality)[0]
     found = [cases(name, modality) for name in ENCODERS.names(modality) if name.endswith("_nano")]
     for case in [suitable[0] for suitable in found if suitable and suitable[0].recorded == domain.recorded]:
-        spec = case.build().input_spec
+        spec = case.own_spec
         view = build_view(domain.tensor(np.arange(8)), domain.recorded, spec)
         before = view.clone()
 

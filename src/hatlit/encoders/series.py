@@ -71,7 +71,7 @@ def transformer(input_spec: InputSpec, size: str) -> nn.Module:
     positions and no class token.
     """
     width, depth = {"nano": (32, 1), "tiny": (40, 2), "small": (80, 4), "base": (160, 5)}[size]
-    layers = [_Attention(width, heads=4) for _ in range(depth)]
+    layers = [Attention(width, heads=4) for _ in range(depth)]
     # The closing norm joins the last layer, so that fine-tuning the last block moves more than a norm.
     last = nn.Sequential(layers.pop(), nn.LayerNorm(width))
     return series(input_spec, 2 * width, _Patches(input_spec, width), *layers, last, MeanAndMax(1))
@@ -121,14 +121,17 @@ class _Patches(nn.Module):
         self.embed = nn.Conv1d(input_spec.num_channels, width, kernel_size=8, stride=4, padding=2)
         patches = (input_spec.shape[0] - 4) // 4 + 1
         # Computed anew from input_spec, so it is no part of the weights that a zoo stores.
-        self.register_buffer("position", _sinusoids(patches, width), persistent=False)
+        self.register_buffer("position", sinusoids(patches, width), persistent=False)
 
     def forward(self, series: Tensor) -> Tensor:
         return self.embed(series).transpose(1, 2) + self.position
 
 
-class _Attention(nn.Module):
-    """A pre-norm transformer layer: self-attention, then two linear maps; (B, patches, width) in and out."""
+class Attention(nn.Module):
+    """A pre-norm transformer layer: self-attention, then two linear maps; (B, patches, width) in and out.
+
+    Where ``seen`` (B, patches) is given, nothing attends to the patches that it marks as absent.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -140,10 +143,12 @@ class _Attention(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def forward(self, patches: Tensor) -> Tensor:
+    def forward(self, patches: Tensor, seen: Tensor | None = None) -> Tensor:
         split = self.query_key_value(self.norm(patches)).unflatten(2, (3, self.heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, heads, patches, width / heads)
-        attended = F.scaled_dot_product_attention(query, key, value)
+        # Large instead of infinite: a row in which nothing is seen must not become NaN.
+        absent = None if seen is None else -1e4 * (~seen[:, None, None]).to(query)
+        attended = F.scaled_dot_product_attention(query, key, value, absent)
         patches = patches + self.merge(attended.transpose(1, 2).flatten(2))
         return patches + self.feed_forward(patches)
 
@@ -154,7 +159,7 @@ def _convolutions(input_spec: InputSpec, widths: tuple[int, int, int]) -> list[n
     return [_Convolution(*step, kernel) for step, kernel in zip(steps, (7, 5, 5), strict=True)]
 
 
-def _sinusoids(positions: int, width: int) -> Tensor:
+def sinusoids(positions: int, width: int) -> Tensor:
     """Sines and cosines (positions, width) of wavelengths that grow geometrically; Vaswani et al., arXiv 1706.03762."""
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     angle = torch.arange(positions).unsqueeze(1) * rate

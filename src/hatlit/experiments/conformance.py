@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,9 +52,21 @@ class Case:
             torch.manual_seed(seed)
             return build_encoder(self.name, spec or self.spec, pretrained=False).eval()
 
-    def view(self, encoder: nn.Module) -> Tensor:
+    @cached_property
+    def encoder(self) -> nn.Module:
+        """One that is built once, for checks that leave it as it is."""
+        return self.build()
+
+    @cached_property
+    def own_spec(self) -> InputSpec:
+        """The view that the encoder wants."""
+        assert isinstance(self.encoder.input_spec, InputSpec)
+        return self.encoder.input_spec
+
+    @cached_property
+    def view(self) -> Tensor:
         """The samples as the encoder wants to see them."""
-        return build_view(self.samples, self.recorded, _spec(encoder))
+        return build_view(self.samples, self.recorded, self.own_spec)
 
 
 #: A check raises AssertionError with what is wrong.
@@ -68,16 +81,15 @@ def _check(function: Callable[[Case], None]) -> Callable[[Case], None]:
 @_check
 def has_all_members(case: Case) -> None:
     """It is a module with feature_dim, input_spec and forward."""
-    check_encoder(case.build(), case.name)
+    check_encoder(case.encoder, case.name)
 
 
 @_check
 def maps_views_to_features(case: Case) -> None:
     """Views (B, channels, *shape) become features (B, feature_dim), float32 and finite."""
-    encoder = case.build()
     with torch.no_grad():
-        features = encoder(case.view(encoder))
-    wanted = (len(case.samples), encoder.feature_dim)
+        features = case.encoder(case.view)
+    wanted = (len(case.samples), case.encoder.feature_dim)
     assert tuple(features.shape) == wanted, f"features have shape {tuple(features.shape)}, not {wanted}"
     assert features.dtype == torch.float32, f"features are {features.dtype}, not float32"
     assert features.isfinite().all(), "features are not finite"
@@ -86,45 +98,39 @@ def maps_views_to_features(case: Case) -> None:
 @_check
 def keeps_its_own_view(case: Case) -> None:
     """Built for its own input_spec, it keeps it; that is how sources are rebuilt from their cards."""
-    spec = _spec(case.build())
-    assert _spec(case.build(spec)) == spec, "built for its own input_spec, it wants another one"
+    spec = case.own_spec
+    assert case.build(spec).input_spec == spec, "built for its own input_spec, it wants another one"
     assert InputSpec.model_validate_json(spec.model_dump_json()) == spec, "its input_spec does not survive JSON"
 
 
 @_check
 def answers_alike_every_time(case: Case) -> None:
     """In eval mode the same view gives the same features, bit for bit."""
-    encoder = case.build()
-    view = case.view(encoder)
     with torch.no_grad():
-        assert torch.equal(encoder(view), encoder(view)), "two passes over one view differ in eval mode"
+        assert torch.equal(case.encoder(case.view), case.encoder(case.view)), "two passes over one view differ"
 
 
 @_check
 def looks_at_each_row_alone(case: Case) -> None:
     """In eval mode the features of a row do not depend on its neighbours."""
-    encoder = case.build()
-    view = case.view(encoder)
     with torch.no_grad():
-        together, alone = encoder(view), torch.cat([encoder(row[None]) for row in view])
+        together, alone = case.encoder(case.view), torch.cat([case.encoder(row[None]) for row in case.view])
     assert torch.allclose(together, alone, rtol=1e-3, atol=1e-4), "a row's features change with its neighbours"
 
 
 @_check
 def leaves_the_view_alone(case: Case) -> None:
     """The view is not changed in place; others look at it too."""
-    encoder = case.build()
-    view = case.view(encoder)
-    before = view.clone()
-    encoder(view)
-    assert torch.equal(view, before), "the view is changed in place"
+    view = case.view.clone()
+    case.encoder(view)
+    assert torch.equal(view, case.view), "the view is changed in place"
 
 
 @_check
 def learns_with_every_parameter(case: Case) -> None:
     """A gradient reaches every parameter that wants one, in training mode."""
     encoder = case.build().train()
-    features = encoder(case.view(encoder))
+    features = encoder(case.view)
     (features * torch.randn(features.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
     silent = [name for name, one in encoder.named_parameters() if one.requires_grad and one.grad is None]
     assert not silent, f"no gradient reaches {', '.join(silent)}"
@@ -133,8 +139,7 @@ def learns_with_every_parameter(case: Case) -> None:
 @_check
 def can_be_copied(case: Case) -> None:
     """A copy that learns leaves the original alone; adaptation works on copies."""
-    encoder = case.build()
-    twin = copy.deepcopy(encoder)
+    encoder, twin = case.encoder, copy.deepcopy(case.encoder)
     with torch.no_grad():
         for parameter in twin.parameters():
             parameter.add_(1.0)
@@ -144,19 +149,17 @@ def can_be_copied(case: Case) -> None:
 @_check
 def survives_safetensors(case: Case) -> None:
     """Saved and loaded into a newly built encoder, the weights give the same features."""
-    encoder = case.build()
-    other = case.build(_spec(encoder), seed=1)
-    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in encoder.state_dict().items()}
+    other = case.build(case.own_spec, seed=1)
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in case.encoder.state_dict().items()}
     other.load_state_dict(load(save(tensors)))
-    view = case.view(encoder)
     with torch.no_grad():
-        assert torch.equal(encoder(view), other(view)), "after loading, the features differ"
+        assert torch.equal(case.encoder(case.view), other(case.view)), "after loading, the features differ"
 
 
 @_check
 def follows_the_seed(case: Case) -> None:
     """The same global seed gives the same initial weights."""
-    one, same = case.build().state_dict(), case.build().state_dict()
+    one, same = case.encoder.state_dict(), case.build().state_dict()
     assert all(torch.equal(one[name], same[name]) for name in one), "the same seed gives other initial weights"
 
 
@@ -166,15 +169,14 @@ def exports_to_onnx(case: Case) -> bool | None:
         return None
     import onnxruntime
 
-    encoder = case.build()
-    view = case.view(encoder)
     stream = io.BytesIO()
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
             warnings.simplefilter("ignore")
-            torch.onnx.export(encoder, (view,), stream, dynamo=False, input_names=["view"], output_names=["features"])
-            expected = encoder(view).numpy()
-        (found,) = onnxruntime.InferenceSession(stream.getvalue()).run(None, {"view": view.numpy()})
+            names = {"input_names": ["view"], "output_names": ["features"]}
+            torch.onnx.export(case.encoder, (case.view,), stream, dynamo=False, **names)
+            expected = case.encoder(case.view).numpy()
+        (found,) = onnxruntime.InferenceSession(stream.getvalue()).run(None, {"view": case.view.numpy()})
     except Exception:  # whatever stands in the way, the answer is no
         return False
     return bool(np.allclose(found, expected, rtol=1e-3, atol=1e-4))
@@ -238,20 +240,19 @@ def _row(name: str, layout: str, promise: str, verdict: str, why: str) -> dict[s
     return {"encoder": name, "samples": layout, "promise": promise, "verdict": verdict, "why": why}
 
 
-def _examples(modality: str) -> Iterator[tuple[np.ndarray, InputSpec]]:
-    layouts = list(MODALITIES.get(modality).layouts)
+@cache
+def _examples(modality: str) -> list[tuple[np.ndarray, InputSpec]]:
+    """Recorded samples (N, channels, *shape) of each layout of a modality: of the demo where it has one, or noise."""
+    layouts, found = list(MODALITIES.get(modality).layouts), []
     if any(entry.name == "demo" for entry in DATASETS.entries(modality)):
         domain = DATASETS.get("demo", modality)(None, modality).domains[0]
-        yield domain.samples[:: max(1, len(domain) // 32)], domain.recorded
+        found.append((domain.samples[:: max(1, len(domain) // 32)], domain.recorded))
         layouts.remove(domain.recorded.axes)
     random = np.random.default_rng(0)
     for axes in layouts:
         shape = tuple(SIZES[axis] for axis in axes)
         rate = 50.0 if "time" in axes else None
-        recorded = InputSpec(modality=modality, channels=("one", "two", "three"), shape=shape, axes=axes, rate=rate)
-        yield random.normal(size=(32, 3, *shape)).astype(np.float32), recorded
-
-
-def _spec(encoder: nn.Module) -> InputSpec:
-    assert isinstance(encoder.input_spec, InputSpec)
-    return encoder.input_spec
+        channels = ("one", "two", "three")
+        recorded = InputSpec(modality=modality, channels=channels, shape=shape, axes=axes, rate=rate)
+        found.append((random.normal(size=(32, 3, *shape)).astype(np.float32), recorded))
+    return found
