@@ -74,7 +74,12 @@ def test_the_encoder_page_runs_as_it_stands(tmp_path, tmp_path_factory, monkeypa
 def test_every_other_command_of_the_readme_is_known():
     """What is not ours is set-up, which the clean environment of CI runs."""
     others = {line for line in commands("README.md") if not line.startswith("hatlit ")}
-    assert others == {"make train", "make test", 'pip install -e ".[dev]"'}
+    assert others == {
+        "make train",
+        "make test",
+        'pip install -e ".[dev]"',
+        "python scripts/train.py --modality image",
+    }
 
 
 def test_make_does_what_the_readme_says():

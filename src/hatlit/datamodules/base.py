@@ -101,8 +101,8 @@ class DomainSet:
 class DatasetReader(Protocol):
     """An entry of the data set registry.
 
-    The docstring's first line says what the data set is; lines that begin with ``Licence:``, ``Citation:`` and, where it
-    was published, ``Source:`` follow.
+    The docstring's first line says what the data set is; lines that begin with ``Licence:``, ``Citation:`` and, where
+    it was published, ``Source:`` follow.
     """
 
     def __call__(self, root: Path | None, modality: str) -> DomainSet:

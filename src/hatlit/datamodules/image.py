@@ -105,6 +105,11 @@ def _with_derived(samples: Tensor, recorded: InputSpec) -> tuple[Tensor, InputSp
 MODALITIES.add(
     "image",
     Modality(
-        view=view, augment=augment, fit=fit_normalisation, layouts=(("height", "width"),), summary_view=summary_view
+        view=view,
+        augment=augment,
+        fit=fit_normalisation,
+        layouts=(("height", "width"),),
+        usual_channels={1: (GREY,), 3: COLOURS},
+        summary_view=summary_view,
     ),
 )

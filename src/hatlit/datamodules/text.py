@@ -26,6 +26,9 @@ CHANNEL = "utf8"
 #: Bytes that are kept of a text at the most.
 LONGEST = 2048
 
+#: Statistics are computed on this many bytes of a text at the most.
+SUMMARY_BYTES = 512
+
 #: Share of the words or tokens that ``augment`` takes out of a view.
 DROPPED = 0.1
 
@@ -83,6 +86,11 @@ def fit(samples: np.ndarray, recorded: InputSpec) -> InputSpec:
     Without the library ``tokenizers`` there is none, and encoders of pieces read bytes.
     """
     return recorded.with_(vocabulary=train_pieces(texts_of(samples)))
+
+
+def summary_view(spec: InputSpec) -> InputSpec:
+    """The same view of no more than the first ``SUMMARY_BYTES``: enough to tell one domain's manner from another's."""
+    return spec.with_(shape=(min(spec.shape[0], SUMMARY_BYTES),))
 
 
 def texts_of(samples: Tensor | np.ndarray) -> list[bytes]:
@@ -147,4 +155,14 @@ def _pad(rows: Sequence[np.ndarray], length: int, dtype: type) -> np.ndarray:
     return padded
 
 
-MODALITIES.add("text", Modality(view=view, augment=augment, fit=fit, layouts=(("byte",),)))
+MODALITIES.add(
+    "text",
+    Modality(
+        view=view,
+        augment=augment,
+        fit=fit,
+        layouts=(("byte",),),
+        usual_channels={1: (CHANNEL,)},
+        summary_view=summary_view,
+    ),
+)

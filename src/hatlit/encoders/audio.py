@@ -26,14 +26,17 @@ _MEL_AXES = ("mel", "time")
 
 @register_encoder("audio", sizes=SIZES)
 def mel_cnn(input_spec: InputSpec, size: str) -> nn.Module:
-    """Three 2-D convolutions over the log-mel spectrogram, each halving both axes: the usual student.
+    """Three 2-D convolutions over the log-mel spectrogram, then the mean and the maximum over time: the usual student.
 
     Raises:
         InputError: the view is neither a waveform with a sampling rate nor a spectrogram, or it is too short.
     """
     view = mel_view(input_spec)
-    placed = grid.cnn(view.with_(channels=(*view.channels, "band"), mean=(), std=()), size)
-    return Blocks(view, int(placed.feature_dim), _Placed(), *placed.children())  # type: ignore[arg-type]
+    over_both = grid.cnn(view, size)
+    stages = list(over_both.children())[:-1]
+    # Averaged over the bands too, a low sound would look like a high one.
+    bands = -(-view.shape[0] // 2 ** len(stages))
+    return Blocks(view, bands * int(over_both.feature_dim), *stages, nn.Flatten(1, 2), MeanAndMax(2))  # type: ignore[arg-type]
 
 
 @register_encoder("audio", sizes=SIZES)
@@ -94,18 +97,6 @@ def mel_view(spec: InputSpec) -> InputSpec:
 def hop_length(rate: float) -> int:
     """Samples of a waveform from one frame of its spectrogram to the next."""
     return round(HOP * rate)
-
-
-class _Placed(nn.Module):
-    """Adds to spectrograms (B, channels, mel, time) a channel that counts the bands from -1 to 1.
-
-    Otherwise a convolution would not know a low sound from a high one; after Liu et al., "An Intriguing Failing of
-    Convolutional Neural Networks and the CoordConv Solution", arXiv 1807.03247.
-    """
-
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        band = torch.linspace(-1, 1, spectrogram.shape[2]).to(spectrogram)[:, None]
-        return torch.cat([spectrogram, band.expand_as(spectrogram[:, :1])], dim=1)
 
 
 class _FilterBank(nn.Module):

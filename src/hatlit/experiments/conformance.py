@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -169,14 +170,13 @@ def exports_to_onnx(case: Case) -> bool | None:
         return None
     import onnxruntime
 
-    stream = io.BytesIO()
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad(), TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")
-            names = {"input_names": ["view"], "output_names": ["features"]}
-            torch.onnx.export(case.encoder, (case.view,), stream, dynamo=False, **names)
+            file, names = f"{folder}/encoder.onnx", {"input_names": ["view"], "output_names": ["features"]}
+            torch.onnx.export(case.encoder, (case.view,), file, dynamo=False, **names)  # type: ignore[arg-type]
             expected = case.encoder(case.view).numpy()
-        (found,) = onnxruntime.InferenceSession(stream.getvalue()).run(None, {"view": case.view.numpy()})
+            (found,) = onnxruntime.InferenceSession(file).run(None, {"view": case.view.numpy()})
     except Exception:  # whatever stands in the way, the answer is no
         return False
     return bool(np.allclose(found, expected, rtol=1e-3, atol=1e-4))

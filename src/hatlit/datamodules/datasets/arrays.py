@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hatlit.datamodules.base import MODALITIES, DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import part
+from hatlit.datamodules.text import from_offsets
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
@@ -153,17 +154,11 @@ def _samples(file: _File) -> np.ndarray:
 
 
 def _texts(file: _File) -> np.ndarray:
-    utf8, offsets = file.need("x_utf8"), file.codes("x_offsets")
-    if utf8.dtype != np.uint8 or utf8.ndim != 1:
-        raise file.fault(f"has an array 'x_utf8' ({utf8.dtype}, shape {utf8.shape}); it must be uint8, byte after byte")
-    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(utf8) or (np.diff(offsets) < 0).any():
-        raise file.fault(
-            f"has an array 'x_offsets' that does not rise from 0 to the {len(utf8)} bytes of 'x_utf8'; text n lies "
-            "between offsets n and n + 1"
-        )
-    from hatlit.datamodules.text import from_offsets
-
-    return from_offsets(utf8, offsets)
+    utf8, offsets = file.need("x_utf8"), file.need("x_offsets")
+    try:
+        return from_offsets(utf8, offsets)
+    except InputError as error:
+        raise file.fault(f"holds no texts in 'x_utf8' and 'x_offsets': {str(error).rstrip('.')}") from error
 
 
 def _check_rows(file: _File, by_name: dict[str, np.ndarray]) -> None:

@@ -17,9 +17,9 @@ from hatlit.datamodules.synthetic.common import refuse_root
 from hatlit.encoders.base import InputSpec
 
 SIDE = 32  # pixels
-CLIPS = 6  # of each room and gesture: frames of one hand held up once
-FRAMES = 4  # of each clip
-VIEW = 0.5  # of a picture's half width, per unit of distance: the tangent of half the field of view
+CLIPS = 8  # of each room and gesture: frames of one hand held up once
+FRAMES = 3  # of each clip
+VIEW = 0.24  # tangent of half the angle that a picture spans
 
 #: Which of thumb, index, middle, ring and little finger are stretched.
 _GESTURES: dict[str, tuple[int, ...]] = {
@@ -39,7 +39,7 @@ _DIRECTIONS = np.array([[-0.75, -0.66], [-0.17, -0.98], [-0.03, -1.0], [0.12, -0
 _LENGTHS = np.array([58, 72, 80, 74, 58], dtype=float)
 _PALM = np.array([[x, y] for x in (-26.0, 0.0, 26.0) for y in (-34.0, -6.0, 22.0)])
 _BALLS = 5  # of each finger
-_BENT = 0.25  # of its length that a finger keeps when it is bent over the palm
+_BENT = 0.1  # of its length that a finger keeps when it is bent over the palm
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ def _enter(number: int, seed: int, rng: np.random.Generator) -> _Room:
     stand = number % 4
     shared = np.random.default_rng((seed, 4, stand))
     return _Room(
-        distance=(420, 560, 480, 640)[stand] * np.exp(rng.normal(0, 0.06)),
-        tilt=shared.normal(0, (0.35, 0.35, 0.35)) + rng.normal(0, 0.12, 3),
+        distance=(400, 480, 440, 520)[stand] * np.exp(rng.normal(0, 0.05)),
+        tilt=shared.normal(0, 0.25, 3) + rng.normal(0, 0.1, 3),
         size=np.exp(rng.normal(0, 0.08)),
-        thickness=rng.uniform(8.5, 11.5),
+        thickness=rng.uniform(10, 13),
         left=stand in (1, 2),
         wall=(np.inf, 60.0, 260.0, np.inf)[stand] * np.exp(rng.normal(0, 0.1)),
         lengths=_LENGTHS * np.exp(rng.normal(0, 0.07, 5)),
@@ -141,15 +141,15 @@ def _hand(room: _Room, stretched: tuple[int, ...], rng: np.random.Generator) -> 
     away = np.broadcast_to(np.concatenate([bent, np.zeros(len(_PALM))]), flat.shape[:2])
     balls = room.size * np.concatenate([flat, away[..., None]], axis=2)
     balls[..., 0] *= -1 if room.left else 1
-    balls = np.einsum("fij,fbj->fbi", _turns(room.tilt + _by_clip(0.12, (3,), rng)), balls)
-    where = np.array([0.0, 12.0, room.distance]) + _by_clip(1.0, (3,), rng) * [14.0, 14.0, 25.0]
+    balls = np.einsum("fij,fbj->fbi", _turns(room.tilt + _by_clip(0.08, (3,), rng)), balls)
+    where = np.array([0.0, 38.0, room.distance]) + _by_clip(1.0, (3,), rng) * [7.0, 7.0, 12.0]
     radii = room.size * np.concatenate([np.full(5 * _BALLS, room.thickness), np.full(len(_PALM), 19.0)])
     return balls + where[:, None], radii
 
 
 def _surface(centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Distance (frames, side, side) to the nearest of some balls along each pixel's line of sight; infinite beside."""
-    across = ((np.arange(SIDE) + 0.5) / SIDE * 2 - 1) * VIEW * 0.55
+    across = ((np.arange(SIDE) + 0.5) / SIDE * 2 - 1) * VIEW
     nearest = np.full((len(centres), SIDE, SIDE), np.inf)
     for ball, radius in enumerate(radii):
         x, y, away = (centres[:, ball, axis, None, None] for axis in range(3))
@@ -174,16 +174,16 @@ def _camera(seen: np.ndarray, room: _Room, rng: np.random.Generator) -> np.ndarr
     step = np.zeros_like(distance)
     for axis in (1, 2):
         step = np.maximum(step, np.abs(distance - np.roll(distance, 1, axis)))
-    torn = (step > room.edge) & (rng.random(seen.shape) < 0.5)
+    torn = (step > room.edge) & (rng.random(seen.shape) < 0.25)
     lost = torn | ~reached | (rng.random(seen.shape) < room.loss)
     measured = distance + room.noise * (distance / 1000) ** 2 * rng.normal(size=seen.shape)
     return np.where(lost, 0, np.clip(np.round(measured), 1, 65535)).astype(np.uint16)
 
 
 def _by_clip(spread: float, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Numbers (frames, *shape) of mean 0; most of what varies, varies from clip to clip."""
-    clip = np.repeat(rng.normal(0, 0.9 * spread, (CLIPS, *shape)), FRAMES, axis=0)
-    return clip + rng.normal(0, 0.4 * spread, clip.shape)
+    """Numbers (frames, *shape) of mean 0; frames of one clip resemble one another."""
+    clip = np.repeat(rng.normal(0, 0.5 * spread, (CLIPS, *shape)), FRAMES, axis=0)
+    return clip + rng.normal(0, 0.7 * spread, clip.shape)
 
 
 def _turns(angles: np.ndarray) -> np.ndarray:

@@ -66,10 +66,10 @@ class _Manner:
 
 
 _MANNERS = (
-    _Manner((45, 45, 90), (225, 220, 205), 0.09, False, 0.25, 12, 14, 0.0),  # pen on paper
-    _Manner((225, 225, 210), (45, 75, 60), 0.13, False, -0.20, 16, 7, 0.35),  # chalk on a board
-    _Manner((200, 60, 40), (215, 190, 90), 0.27, True, 0.0, 18, 4, 0.0),  # outlined, on a wall
-    _Manner((190, 120, 150), (100, 120, 100), 0.20, False, -0.35, 62, 5, 0.0),  # before a motley background
+    _Manner((45, 45, 90), (225, 220, 205), 0.11, False, 0.20, 10, 14, 0.0),  # pen on paper
+    _Manner((225, 225, 210), (45, 75, 60), 0.15, False, -0.15, 14, 7, 0.15),  # chalk on a board
+    _Manner((225, 190, 70), (140, 50, 45), 0.26, True, 0.05, 14, 4, 0.0),  # outlined, on a wall
+    _Manner((215, 150, 180), (100, 115, 100), 0.20, False, -0.25, 38, 5, 0.0),  # before a motley background
 )
 
 
@@ -157,7 +157,7 @@ def _pictures(place: _Place, strokes: list[np.ndarray], rng: np.random.Generator
     if place.manner.outline:
         distance, width = np.abs(distance - width), 0.4 * width
     ink = 1 / (1 + np.exp((distance - width) / (place.blur * _by_sheet(0.2, rng))))
-    ink *= _spots(2, rng) > place.manner.rough - 0.5
+    ink *= _spots(2, rng) > 2 * place.manner.rough - 1
     texture = place.manner.texture * np.stack([_spots(place.manner.grain, rng) for _ in CHANNELS], axis=1)
     ground = place.ground[:, None, None] + texture
     seen = ground + ink[:, None] * (place.ink[:, None, None] - ground)
@@ -170,13 +170,13 @@ def _on_the_sheet(place: _Place, rng: np.random.Generator) -> np.ndarray:
     count = SHEETS * PICTURES
     across = (np.arange(SIDE) + 0.5) / SIDE * 2.6 - 1.3
     x, y = np.meshgrid(across, across)
-    x = x - rng.normal(0, 0.12, (count, 1, 1))
-    y = y - rng.normal(0, 0.12, (count, 1, 1))
-    turn = place.turn + rng.normal(0, 0.12, (count, 1, 1))
+    x = x - rng.normal(0, 0.08, (count, 1, 1))
+    y = y - rng.normal(0, 0.08, (count, 1, 1))
+    turn = place.turn + rng.normal(0, 0.08, (count, 1, 1))
     size = place.size * _by_sheet(0.08, rng) * np.exp(rng.normal(0, 0.08, (count, 1, 1)))
     turned = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
-    slant = place.slant + rng.normal(0, 0.08, (count, 1, 1))
-    tremor = [0.06 * np.sin(3 * turned[1 - axis] + rng.uniform(0, 2 * np.pi, (count, 1, 1))) for axis in (0, 1)]
+    slant = place.slant + rng.normal(0, 0.06, (count, 1, 1))
+    tremor = [0.04 * np.sin(3 * turned[1 - axis] + rng.uniform(0, 2 * np.pi, (count, 1, 1))) for axis in (0, 1)]
     return np.stack([turned[0] + slant * turned[1] + tremor[0], turned[1] + tremor[1]], axis=-1) / size[..., None]
 
 
