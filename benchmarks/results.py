@@ -63,7 +63,6 @@ SECTIONS = (
         """Nothing about real people follows from this table; see [the demo data](demo-data.md). Four people wear the
 device in the same manner, so there are three good sources for each target.""",
         methods=f"{METHODS},hat_paper",
-        targets=5,
     ),
     Section(
         "IMU: SPAR (a watch on 20 arms, 7 shoulder exercises)",
@@ -75,7 +74,6 @@ loss, sharpening, augmentation) were chosen with prototypes that looked at SPAR 
 clean confirmation of them.""",
         file="imu-spar.npz",
         methods=f"{METHODS},hat_paper",
-        targets=5,
     ),
     Section(
         "Image: Digits-5 (5 styles of digits, 10 digits)",

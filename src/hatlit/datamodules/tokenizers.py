@@ -93,7 +93,7 @@ def _piece_numbers(texts: Sequence[bytes], vocabulary: tuple[str, ...]) -> Itera
         yield np.array(found.ids, dtype=np.int64) + 1
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _cutter(vocabulary: tuple[str, ...]) -> Any:
     """A tokenizer that cuts off the longest piece in the vocabulary, over and over (WordPiece)."""
     if UNKNOWN not in vocabulary:

@@ -114,9 +114,7 @@ ENCODERS: Registry[EncoderBuilder] = Registry("encoder", home="hatlit.encoders",
 #: view, the name, and whether weights that come with the name are loaded (they are not where own weights follow).
 FamilyBuilder = Callable[[InputSpec, str, bool], nn.Module]
 
-FAMILIES: Registry[FamilyBuilder] = Registry(
-    "encoder family", home="hatlit.encoders", group="hatlit.encoder_families"
-)
+FAMILIES: Registry[FamilyBuilder] = Registry("encoder family", home="hatlit.encoders", group="hatlit.encoder_families")
 
 B = TypeVar("B", bound=Callable[..., Any])
 

@@ -91,6 +91,31 @@ def test_picks_the_modality_where_several_share_rows(tmp_path: Path) -> None:
     assert (depth.recorded.modality, depth.recorded.shape, depth.recorded.rate) == ("depth", (4, 4), None)
 
 
+def test_clouds_of_points_say_so(tmp_path: Path) -> None:
+    points = read(tmp_path, "radar", axes=np.array(["point"]), sample_rate=None).domains[0]
+    assert points.recorded.axes == ("point",)
+    assert read(tmp_path, "radar").domains[0].recorded.axes == ("time",)
+    with pytest.raises(InputError, match="imu samples are rows x channels x time"):
+        read(tmp_path, "imu", axes=np.array(["point"]))
+
+
+def test_pictures_have_colours(tmp_path: Path) -> None:
+    x = np.zeros((N, 3, 4, 4), dtype=np.uint8)
+    assert read(tmp_path, "image", x=x, channel_names=None).domains[0].recorded.channels == ("red", "green", "blue")
+
+
+def test_texts(tmp_path: Path) -> None:
+    texts = [f"text number {row}".encode() for row in range(N)]
+    offsets = np.cumsum([0, *map(len, texts)])
+    utf8 = {"x": None, "channel_names": None, "x_utf8": np.frombuffer(b"".join(texts), np.uint8), "x_offsets": offsets}
+    fleet = read(tmp_path, "text", **utf8)
+    shown = [row.tobytes().rstrip(b"\0") for domain in fleet.domains for row in domain.samples]
+    assert sorted(shown) == sorted(texts)
+    assert fleet.domains[0].recorded.axes == ("byte",)
+    with pytest.raises(InputError, match=r"own\.npz.*'x_offsets'.*ascend from 0"):
+        read(tmp_path, "text", **utf8 | {"x_offsets": offsets[::-1]})
+
+
 def with_nan() -> np.ndarray:
     x = content()["x"]
     x[7, 1, 2] = np.nan

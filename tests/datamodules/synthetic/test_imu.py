@@ -8,7 +8,7 @@ import pytest
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.base import DATASETS, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.synthetic import ACTIVITIES, CHANNELS, RATES, _rotations, _sense, build_fleet
+from hatlit.datamodules.synthetic.imu import ACTIVITIES, CHANNELS, RATES, _rotations, _sense, build_fleet
 from hatlit.errors import InputError
 
 

@@ -29,6 +29,7 @@ def arrays(root: Path | None, modality: str) -> DomainSet:
     - ``domain`` (N,) numbers into ``domain_names``: who, or where;
     - ``group`` (N,) optional: the recording of each row, which no split tears apart; without it every row is its own;
     - ``sample_rate`` optional: Hz; ``channel_names`` optional. Both also with ``_<modality>`` behind.
+    - ``axes`` optional: what the axes of ``x`` behind the channels are, such as ``point`` for clouds of points;
     - texts instead of ``x``: ``x_utf8``, the bytes of all texts one after another, and ``x_offsets`` (N+1), where each
       begins and the last one ends.
 
@@ -203,7 +204,9 @@ def _recorded(file: _File, samples: np.ndarray) -> InputSpec:
     count = samples.shape[1]
     channels = modality.usual_channels.get(count, tuple(f"channel_{number}" for number in range(count)))
     axes = modality.axes_of(samples.ndim - 2)
-    if axes is None:
+    if file.find("axes") is not None:
+        axes = file.names("axes")
+    if axes not in modality.layouts or len(axes) != samples.ndim - 2:
         known = " or ".join(" x ".join(("rows", "channels", *layout)) for layout in modality.layouts)
         raise file.fault(f"has an array 'x' of shape {samples.shape}; {file.modality} samples are {known}")
     if file.find("channel_names") is not None:

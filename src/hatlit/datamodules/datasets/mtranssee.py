@@ -23,7 +23,7 @@ GESTURES = ("CR", "KO", "PL", "PS", "UP")
 RATE = 10.0  # frames a second
 PAUSE = 6  # frames; a longer gap parts one gesture from the next
 SHORTEST = 8  # frames; anything shorter is a stray echo between gestures
-REPETITIONS = 12  # the first of each file; a few files have no more
+REPETITIONS = 12  # the first of each file, so that every person did each gesture equally often
 
 #: What each map shows and the least and the largest value of its bins, metres and metres a second. What lies beyond
 #: counts into the outermost bin.
@@ -35,7 +35,8 @@ MAPS = {
 }
 BINS, FRAMES = 32, 24
 
-#: Of a point: seconds since the gesture began, metres to the right, ahead and up, metres a second, decibels.
+#: Of a point: seconds since the gesture began, metres sideways, ahead and up, metres a second, and the strength of the
+#: echo in the radar's own unit.
 CHANNELS = ("time", "x", "y", "z", "doppler", "intensity")
 POINTS = 128
 

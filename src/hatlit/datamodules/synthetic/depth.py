@@ -106,15 +106,15 @@ def _enter(number: int, seed: int, rng: np.random.Generator) -> _Room:
     shared = np.random.default_rng((seed, 4, stand))
     return _Room(
         distance=(400, 480, 440, 520)[stand] * np.exp(rng.normal(0, 0.05)),
-        tilt=shared.normal(0, 0.25, 3) + rng.normal(0, 0.1, 3),
+        tilt=shared.normal(0, 0.14, 3) + rng.normal(0, 0.08, 3),
         size=np.exp(rng.normal(0, 0.08)),
         thickness=rng.uniform(10, 13),
-        left=stand in (1, 2),
-        wall=(np.inf, 60.0, 260.0, np.inf)[stand] * np.exp(rng.normal(0, 0.1)),
+        left=stand == 2,
+        wall=(np.inf, 90.0, 250.0, 160.0)[stand] * np.exp(rng.normal(0, 0.1)),
         lengths=_LENGTHS * np.exp(rng.normal(0, 0.07, 5)),
-        spread=rng.normal(0, 0.08, 5),
-        noise=rng.uniform(4, 12),
-        loss=rng.uniform(0.0, 0.06),
+        spread=rng.normal(0, 0.06, 5),
+        noise=rng.uniform(4, 10),
+        loss=rng.uniform(0.0, 0.03),
         edge=rng.uniform(40, 120),
     )
 
@@ -129,7 +129,7 @@ def _frames(room: _Room, stretched: tuple[int, ...], rng: np.random.Generator) -
 def _hand(room: _Room, stretched: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Balls of the hand before the camera: centres (frames, balls, 3) in mm, and radii (balls,) in mm."""
     count = CLIPS * FRAMES
-    angle = room.spread + _by_clip(0.07, (5,), rng)
+    angle = room.spread + _by_clip(0.05, (5,), rng)
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = _DIRECTIONS.T
     direction = np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
@@ -141,8 +141,8 @@ def _hand(room: _Room, stretched: tuple[int, ...], rng: np.random.Generator) -> 
     away = np.broadcast_to(np.concatenate([bent, np.zeros(len(_PALM))]), flat.shape[:2])
     balls = room.size * np.concatenate([flat, away[..., None]], axis=2)
     balls[..., 0] *= -1 if room.left else 1
-    balls = np.einsum("fij,fbj->fbi", _turns(room.tilt + _by_clip(0.08, (3,), rng)), balls)
-    where = np.array([0.0, 38.0, room.distance]) + _by_clip(1.0, (3,), rng) * [7.0, 7.0, 12.0]
+    balls = np.einsum("fij,fbj->fbi", _turns(room.tilt + _by_clip(0.06, (3,), rng)), balls)
+    where = np.array([0.0, 38.0, room.distance]) + _by_clip(1.0, (3,), rng) * [5.0, 5.0, 9.0]
     radii = room.size * np.concatenate([np.full(5 * _BALLS, room.thickness), np.full(len(_PALM), 19.0)])
     return balls + where[:, None], radii
 
@@ -174,7 +174,7 @@ def _camera(seen: np.ndarray, room: _Room, rng: np.random.Generator) -> np.ndarr
     step = np.zeros_like(distance)
     for axis in (1, 2):
         step = np.maximum(step, np.abs(distance - np.roll(distance, 1, axis)))
-    torn = (step > room.edge) & (rng.random(seen.shape) < 0.25)
+    torn = (step > room.edge) & (rng.random(seen.shape) < 0.2)
     lost = torn | ~reached | (rng.random(seen.shape) < room.loss)
     measured = distance + room.noise * (distance / 1000) ** 2 * rng.normal(size=seen.shape)
     return np.where(lost, 0, np.clip(np.round(measured), 1, 65535)).astype(np.uint16)

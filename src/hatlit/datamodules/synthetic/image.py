@@ -18,8 +18,8 @@ from hatlit.encoders.base import InputSpec
 
 CHANNELS = ("red", "green", "blue")
 SIDE = 28  # pixels
-SHEETS = 6  # of each place and sign: pictures taken one after the other, in one light, by one hand
-PICTURES = 4  # of each sheet
+SHEETS = 8  # of each place and sign: pictures taken one after the other, in one light, by one hand
+PICTURES = 3  # of each sheet
 
 
 def _arc(start: float, end: float, x: float = 0.0, y: float = 0.0, radius: float = 0.7, steps: int = 10) -> np.ndarray:
@@ -66,10 +66,10 @@ class _Manner:
 
 
 _MANNERS = (
-    _Manner((45, 45, 90), (225, 220, 205), 0.11, False, 0.20, 10, 14, 0.0),  # pen on paper
+    _Manner((45, 45, 90), (225, 220, 205), 0.13, False, 0.10, 10, 14, 0.0),  # pen on paper
     _Manner((225, 225, 210), (45, 75, 60), 0.15, False, -0.15, 14, 7, 0.15),  # chalk on a board
-    _Manner((225, 190, 70), (140, 50, 45), 0.26, True, 0.05, 14, 4, 0.0),  # outlined, on a wall
-    _Manner((215, 150, 180), (100, 115, 100), 0.20, False, -0.25, 38, 5, 0.0),  # before a motley background
+    _Manner((225, 190, 70), (140, 50, 45), 0.22, True, -0.05, 14, 4, 0.0),  # outlined, on a wall
+    _Manner((215, 150, 180), (100, 115, 100), 0.19, False, -0.20, 34, 5, 0.0),  # before a motley background
 )
 
 
@@ -135,16 +135,16 @@ def _visit(number: int, rng: np.random.Generator) -> _Place:
     manner = _MANNERS[number % len(_MANNERS)]
     return _Place(
         manner=manner,
-        ink=np.array(manner.ink) + rng.normal(0, 14, 3),
-        ground=np.array(manner.ground) + rng.normal(0, 14, 3),
-        width=manner.width * np.exp(rng.normal(0, 0.2)),
-        slant=manner.slant + rng.normal(0, 0.12),
-        turn=rng.normal(0, 0.15),
+        ink=np.array(manner.ink) + rng.normal(0, 10, 3),
+        ground=np.array(manner.ground) + rng.normal(0, 10, 3),
+        width=manner.width * np.exp(rng.normal(0, 0.15)),
+        slant=manner.slant + rng.normal(0, 0.08),
+        turn=rng.normal(0, 0.1),
         size=np.exp(rng.normal(-0.12, 0.1)),
         blur=rng.uniform(0.03, 0.09),
         noise=rng.uniform(3, 12),
         strokes={
-            sign: [stroke + rng.normal(0, 0.07, stroke.shape) for stroke in strokes] for sign, strokes in _SIGNS.items()
+            sign: [stroke + rng.normal(0, 0.05, stroke.shape) for stroke in strokes] for sign, strokes in _SIGNS.items()
         },
     )
 
@@ -155,7 +155,7 @@ def _pictures(place: _Place, strokes: list[np.ndarray], rng: np.random.Generator
     distance = _distance(_on_the_sheet(place, rng), strokes)
     width = place.width * _by_sheet(0.12, rng)
     if place.manner.outline:
-        distance, width = np.abs(distance - width), 0.4 * width
+        distance, width = np.abs(distance - width), 0.55 * width
     ink = 1 / (1 + np.exp((distance - width) / (place.blur * _by_sheet(0.2, rng))))
     ink *= _spots(2, rng) > 2 * place.manner.rough - 1
     texture = place.manner.texture * np.stack([_spots(place.manner.grain, rng) for _ in CHANNELS], axis=1)

@@ -1,10 +1,10 @@
 """A fleet of shops that never were: short messages of their customers, put together by a small grammar.
 
 A message greets or does not, names a product, says what it is about in one or two phrases, and fills up with things
-that mean nothing. How the six intents are said depends on the manner of a shop's customers (formal, chatty, ...), which
-some shops share; the products depend on its trade. Every shop has phrases and products of its own, and each product is
-written about with some intents more than with others, which holds in that shop alone. Writers differ in case,
-punctuation and typing errors. So it matters whom a newcomer learns from: shops of its own manner.
+that mean nothing. How the six intents are said depends on the manner of a shop's customers, which some shops share; the
+products depend on its trade. Every shop has phrases and products of its own, and each product is written about with
+some intents more than with others, which holds in that shop alone. Writers differ in case, punctuation and typing
+errors. So it matters whom a newcomer learns from: shops of its own manner.
 """
 
 from __future__ import annotations
@@ -25,27 +25,41 @@ LENGTH = 192  # bytes, longer than nearly every message
 
 #: What messages are about, and how that may be said. Some words turn up under several intents.
 _PHRASES = {
-    "praise": "love it|really great|well made|works perfectly|five stars|thank you so much|brilliant thing|so happy with "
-    "it|very impressed|top quality|wicked|spot on|a joy to use|delighted|would recommend it|great value|sick|it is a "
-    "keeper|worth every penny|my family adores it|exceeded my hopes|lush|could not ask for more|buzzing",
-    "complaint": "it broke|totally useless|rubbish|poor quality|very disappointed|stopped working|faulty|feels cheap|"
-    "came damaged|terrible|not happy with it|complete waste|gutted|what a mess|fell apart|does not work|never again|"
-    "scratched all over|let me down|shoddy|one star|it is dead|regret buying it|awful",
-    "refund": "money back|want a refund|like to return it|sending it back|please reimburse me|need a credit note|charged "
-    "twice|you overcharged me|pay me back|wrong amount taken|where is my cash|return label|claim what i paid|give me my "
-    "dosh|refuse to pay|credit my card|compensation|the price was lower|billed by mistake|owe me|repay|send the money|"
-    "bank says you took it|invoice is wrong",
-    "delivery": "where is my parcel|the courier never came|no tracking|has not arrived|running late|was it shipped|not "
-    "dispatched yet|still waiting|lost in the post|left at the wrong door|out for delivery|when will it come|van drove "
-    "past|depot has it|a week now|no sign of it|wrong address|expected it monday|missed the driver|package stuck|on its "
-    "way|delayed again|nobody rang|took ages",
-    "question": "do you have|does it fit|how do i use|is there a|which size|where is the manual|in stock|can i wash|is it "
-    "compatible|any idea if|what colour|how long does|could you tell me|wondering whether|does it come with|what is the "
-    "difference|how heavy|need advice on|tell me more|is it suitable for|got a guide|how many|safe for kids|specs please",
-    "cancel": "please cancel|stop my order|close my account|no longer need|changed my mind|do not send it|call it off|end "
-    "my plan|unsubscribe me|scrap the order|forget it|bought it elsewhere|ordered by accident|take me off the list|not "
-    "wanted anymore|void my purchase|drop it|leave it out|withdraw my order|not renewing|bin the order|pull out|stop "
-    "sending|finished with you",
+    "praise": (
+        "love it|really great|well made|works perfectly|five stars|thank you so much|brilliant thing|"
+        "so happy with it|very impressed|top quality|wicked|spot on|a joy to use|delighted|would recommend it|"
+        "great value|sick|it is a keeper|worth every penny|my family adores it|exceeded my hopes|lush|"
+        "could not ask for more|buzzing"
+    ),
+    "complaint": (
+        "it broke|totally useless|rubbish|poor quality|very disappointed|stopped working|faulty|feels cheap|"
+        "came damaged|terrible|not happy with it|complete waste|gutted|what a mess|fell apart|does not work|"
+        "never again|scratched all over|let me down|shoddy|one star|it is dead|regret buying it|awful"
+    ),
+    "refund": (
+        "money back|want a refund|like to return it|sending it back|please reimburse me|need a credit note|"
+        "charged twice|you overcharged me|pay me back|wrong amount taken|where is my cash|return label|"
+        "claim what i paid|give me my dosh|refuse to pay|credit my card|compensation|the price was lower|"
+        "billed by mistake|owe me|repay|send the money|bank says you took it|invoice is wrong"
+    ),
+    "delivery": (
+        "where is my parcel|the courier never came|no tracking|has not arrived|running late|was it shipped|"
+        "not dispatched yet|still waiting|lost in the post|left at the wrong door|out for delivery|"
+        "when will it come|van drove past|depot has it|a week now|no sign of it|wrong address|expected it monday|"
+        "missed the driver|package stuck|on its way|delayed again|nobody rang|took ages"
+    ),
+    "question": (
+        "do you have|does it fit|how do i use|is there a|which size|where is the manual|in stock|can i wash|"
+        "is it compatible|any idea if|what colour|how long does|could you tell me|wondering whether|"
+        "does it come with|what is the difference|how heavy|need advice on|tell me more|is it suitable for|"
+        "got a guide|how many|safe for kids|specs please"
+    ),
+    "cancel": (
+        "please cancel|stop my order|close my account|no longer need|changed my mind|do not send it|call it off|"
+        "end my plan|unsubscribe me|scrap the order|forget it|bought it elsewhere|ordered by accident|"
+        "take me off the list|not wanted anymore|void my purchase|drop it|leave it out|withdraw my order|"
+        "not renewing|bin the order|pull out|stop sending|finished with you"
+    ),
 }
 INTENTS = tuple(_PHRASES)
 
@@ -56,9 +70,10 @@ _PRODUCTS = (  # of each trade
 )
 _OPENINGS = "hello|hi there|dear team|good morning|hey|sorry to bother you|to whom it may concern|yo|evening all|ok so"
 _FILLERS = (
-    "i ordered it last week|it was a present|my neighbour has one too|as i wrote before|just so you know|for the office|"
-    "from your web page|for my sister|after the holidays|we are moving house|it is raining here|by the way|on tuesday|"
-    "as far as i can see|to be honest|the dog was asleep|you know me|in the sale|my second one|like last year"
+    "i ordered it last week|it was a present|my neighbour has one too|as i wrote before|just so you know|"
+    "for the office|from your web page|for my sister|after the holidays|we are moving house|it is raining here|"
+    "by the way|on tuesday|as far as i can see|to be honest|the dog was asleep|you know me|in the sale|"
+    "my second one|like last year"
 )
 _CLOSINGS = "cheers|kind regards|thanks|bye|best wishes|yours faithfully|ta|have a nice day|speak soon|regards"
 
@@ -67,8 +82,8 @@ _KNOWN = 6  # phrases that customers of one manner have for an intent
 _OWN = 0.25  # chance of each to be another one in a single shop
 _RANGE = 6  # products of a shop
 _TILT = 0.6  # Dirichlet concentration of products given an intent; the smaller, the more a product tells
-_TWICE = 0.5  # chance to say it in two ways
-_ASIDE = 0.3  # chance to mention something of any intent besides
+_TWICE = 0.6  # chance to say it in two ways
+_ASIDE = 0.2  # chance to mention something of any intent besides
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,7 @@ def _open(number: int, seed: int, rng: np.random.Generator) -> _Shop:
         products=_pick(rng, _PRODUCTS[number // _MANNERS % len(_PRODUCTS)], _RANGE),
         demand=rng.dirichlet(np.full(_RANGE, _TILT), len(INTENTS)),
         habits=tuple(_pick(shared, pool, 4) for pool in (_OPENINGS, _FILLERS, _CLOSINGS)),
-        slips=rng.uniform(0, 0.02),
+        slips=rng.uniform(0, 0.015),
     )
 
 
