@@ -56,6 +56,44 @@ def test_every_hatlit_command_of_a_page_runs(folder, page, capsys):
     assert ran > 0
 
 
+MODALITY_PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "modalities").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", MODALITY_PAGES)
+def test_every_command_of_a_modality_page_names_what_exists(page, tmp_path, monkeypatch, capsys):
+    """Sets that are not here cannot be read, so a command gets no further than to say so."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+    lines = [line.removeprefix("python scripts/").replace("train.py", "hatlit train") for line in commands(page)]
+    assert any(line.startswith("hatlit train --modality") for line in lines)
+    for line in lines:
+        _, *words = shlex.split(line.replace("--data.download true", ""))
+        if "--data.name" in words:
+            assert main(words) == 2
+            assert re.search(r"There is no .* of data set|give its folder|give the", capsys.readouterr().err)
+        elif words[0] == "data":
+            assert main([*words, "--domains", "1"]) == 0
+        else:
+            assert words == ["train", "--modality", Path(page).stem]
+
+
+def test_there_is_a_page_with_a_picture_for_each_modality():
+    for name in ("image", "audio", "imu", "text", "depth", "radar"):
+        page = (ROOT / "docs" / "modalities" / f"{name}.md").read_text()
+        assert f"../images/samples-{name}.png" in page
+        assert (ROOT / "docs" / "images" / f"samples-{name}.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", ["image", "audio", "text", "depth", "radar"])
+def test_the_demo_of_a_modality_runs(modality, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+    words = "--sources.max_epochs 1 --trainer.max_epochs 1 --hat.adapt.steps 1 --jobs 1 --wandb off".split()
+    assert main(["train", "--modality", modality, *words]) == 0, capsys.readouterr().err
+    assert "demo data: simulated" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_the_encoder_page_runs_as_it_stands(tmp_path, tmp_path_factory, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -126,7 +164,7 @@ def test_every_script_is_its_command(script):
 
 
 def test_every_link_of_every_page_leads_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points at {target}"
 

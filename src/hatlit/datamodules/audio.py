@@ -71,6 +71,8 @@ def log_mel(waveforms: Tensor, rate: float, mels: int) -> Tensor:
     Returns:
         (..., mels, frames) with a frame for each ``hop_length`` samples.
     """
+    if waveforms.numel() == 0:  # torch cannot transform nothing
+        return waveforms.new_empty(*waveforms.shape[:-1], mels, waveforms.shape[-1] // hop_length(rate))
     from torchaudio.transforms import MelSpectrogram
 
     transform = MelSpectrogram(

@@ -40,10 +40,10 @@ def hf(input_spec: InputSpec, model: str, pretrained: bool) -> TextTransformer:
     """
     network, config = load_transformer(model, pretrained)
     spec = _tokens_of(input_spec, model, config)
+    if len(load_tokenizer(model)) > getattr(config, "vocab_size", 0):
+        raise InputError(f"The model '{model}' does not know all tokens of its tokenizer; it cannot read texts.")
     try:
         return TextTransformer(network, spec)
-    except InputError:
-        raise
     except Exception as error:  # what a model raises that is not for texts is its own affair
         raise InputError(f"The model '{model}' cannot be asked for the features of a text: {error}") from error
 
@@ -80,7 +80,10 @@ def load_tokenizer(path_or_id: str) -> Any:
     Raises:
         InputError: there is none, or the library is not installed.
     """
-    return fetch(path_or_id, _load_tokenizer)
+    tokenizer = fetch(path_or_id, _load_tokenizer)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # what is made up where the files are missing
+        raise InputError(f"'{path_or_id}' comes without a tokenizer; save it beside the model with save_pretrained.")
+    return tokenizer
 
 
 def _load_tokenizer(place: str, offline: bool) -> Any:

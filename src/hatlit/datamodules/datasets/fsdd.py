@@ -90,12 +90,14 @@ def _read(file: Path) -> np.ndarray:
             form = (opened.getnchannels(), 8 * opened.getsampwidth(), opened.getframerate())
             content = opened.readframes(opened.getnframes())
     except (wave.Error, EOFError, OSError) as error:
-        raise InputError(f"'{file}' is not a readable wav file: {error or 'it ends too early'}.") from error
+        raise InputError(f"'{file}' is not a readable wav file: {str(error) or 'it ends too early'}.") from error
     if form != (1, 16, RATE):
         raise InputError(
             f"'{file}' has {form[0]} channels of {form[1]} bits at {form[2]} Hz; "
             f"this data set is one channel of 16 bits at {RATE} Hz."
         )
+    if not content:
+        raise InputError(f"'{file}' holds no sound; download it again.")
     return _one_second(np.frombuffer(content[: len(content) // 2 * 2], dtype="<i2").astype(np.int16))
 
 

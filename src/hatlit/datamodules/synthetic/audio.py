@@ -62,7 +62,7 @@ _SOUNDS = {
 }
 _WORDS = {"yes": "ies", "no": "nou", "go": "gou", "down": "gaun", "left": "lef-t", "stop": "s-top"}
 WORDS = tuple(_WORDS)
-_VOICES = ((105.0, 1.12), (140.0, 1.0), (215.0, 0.86))  # pitch (Hz), length of the vocal tract relative to the middle
+_VOICES = ((105.0, 1.15), (140.0, 1.0), (215.0, 0.84))  # pitch (Hz), length of the vocal tract relative to the middle
 _ROOMS = 2
 _PARAMETERS = 5  # of a sound: three formants, voice, breath
 
@@ -130,8 +130,8 @@ def _meet(number: int, seed: int, rng: np.random.Generator) -> _Speaker:
     voice, room = np.random.default_rng((seed, 2, kind)), np.random.default_rng((seed, 3, place))
     pitch, tract = _VOICES[kind]
     formants = np.array([sound.formants for sound in _SOUNDS.values()])
-    accent = voice.normal(0, 0.12, formants.shape) + rng.normal(0, 0.05, formants.shape)
-    tempo = voice.normal(0, 0.2, len(formants)) + rng.normal(0, 0.1, len(formants))
+    accent = voice.normal(0, 0.2, formants.shape) + rng.normal(0, 0.05, formants.shape)
+    tempo = voice.normal(0, 0.3, len(formants)) + rng.normal(0, 0.1, len(formants))
     return _Speaker(
         pitch=pitch * np.exp(rng.normal(0, 0.08)),
         formants=formants * np.exp(accent + rng.normal(0, 0.03)) / tract,
@@ -140,7 +140,7 @@ def _meet(number: int, seed: int, rng: np.random.Generator) -> _Speaker:
         tilt=voice.uniform(0.7, 1.3) + rng.normal(0, 0.1),
         echo=_echo(room.uniform(0.02, 0.12), room.uniform(0.1, 0.4), rng),
         colour=_colour(room.normal(0, 0.6, 6) + rng.normal(0, 0.3, 6)),
-        noise=room.uniform(0.05, 0.3) * np.exp(rng.normal(0, 0.3)),
+        noise=room.uniform(0.03, 0.2) * np.exp(rng.normal(0, 0.3)),
         level=np.exp(rng.normal(6.5, 0.7)),
     )
 

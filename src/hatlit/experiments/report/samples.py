@@ -106,8 +106,8 @@ def _draw_points(axes: Axes, sample: torch.Tensor, spec: InputSpec) -> None:
 
 def _draw_text(axes: Axes, sample: torch.Tensor, spec: InputSpec) -> None:
     text = bytes(sample[0].to(torch.uint8).tolist()).rstrip(b"\0").decode(errors="replace")
-    lines = textwrap.wrap(" ".join(text.split()), 34)[:7]
-    axes.text(0.02, 0.97, "\n".join(lines), fontsize=6, va="top", transform=axes.transAxes, parse_math=False)
+    lines = textwrap.wrap(" ".join(text.split()), 26)[:9]
+    axes.text(0.02, 0.97, "\n".join(lines), fontsize=8, va="top", transform=axes.transAxes, parse_math=False)
 
 
 DRAWN: dict[tuple[str, ...], Callable[[Axes, torch.Tensor, InputSpec], None]] = {
