@@ -28,7 +28,7 @@ HOLE = 3.0
 MEASURED = 0.5
 
 #: How strongly ``augment`` changes a view.
-SHIFT = 0.08  # of the height and width, largest
+SHIFT = 0.03  # of the height and width, largest; more undoes what place tells
 OFFSET = 0.15  # of a channel's standard deviation
 GAIN = 0.1  # relative, standard deviation
 DROPOUT = 0.3  # of the height and width of the rectangle that is lost, largest
@@ -89,7 +89,7 @@ def augment(views: Tensor, spec: InputSpec, generator: torch.Generator) -> Tenso
     chance = Chance(views, generator)
     changed = views
     for axis in (2, 3):
-        changed = shift(changed, axis, int(SHIFT * views.shape[axis]), chance)
+        changed = shift(changed, axis, round(SHIFT * views.shape[axis]), chance)
     lost = chance.uniform(0, 1, *views.shape) < chance.uniform(0, SPECKLE, len(views), 1, 1, 1)
     holes = (changed == hole(spec)) | lost
     depth, offset = 1 + GAIN * chance.normal(len(views), 1, 1, 1), OFFSET * chance.normal(len(views), 1, 1, 1)

@@ -21,7 +21,7 @@ SUMMARY_SIDE = 32
 #: How strongly ``augment`` changes a view. Pictures are never mirrored: a mirrored letter or digit is another one.
 ROTATION = 0.17  # radians, standard deviation
 SCALE = 0.08  # relative, standard deviation
-TRANSLATION = 0.08  # of the height and width, standard deviation
+TRANSLATION = 0.02  # of the height and width, standard deviation; more undoes what place tells
 CONTRAST = 0.15  # relative, standard deviation
 BRIGHTNESS = 0.15  # of a channel's standard deviation
 JITTER = 0.05  # of a channel's standard deviation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 from hatlit.encoders.base import InputSpec, register_encoder
@@ -49,7 +50,7 @@ def picture_cnn(input_spec: InputSpec, size: str) -> nn.Module:
     """
     require_axes(input_spec, 2, MIN_SIDE)
     widths = _PICTURE_WIDTHS[size]
-    return Blocks(input_spec, CELLS**2 * widths[-1], *_stages(input_spec, widths, size), _Cells())
+    return Blocks(input_spec, CELLS**2 * widths[-1], *_stages(input_spec, widths, size), _Cells(_after(3, input_spec)))
 
 
 def mixer(input_spec: InputSpec, size: str) -> nn.Module:
@@ -63,13 +64,11 @@ def mixer(input_spec: InputSpec, size: str) -> nn.Module:
     """
     require_axes(input_spec, 2, MIN_SIDE)
     input_spec = input_spec.with_(shape=tuple(min(side, MIXER_SIDE) for side in input_spec.shape))
-    width, depth, hidden = {"nano": (16, 1, 32), "tiny": (32, 2, 64), "small": (72, 3, 128), "base": (144, 5, 256)}[
-        size
-    ]
+    width, depth, hidden = _MIXER_SIZES[size]
     stem = nn.Sequential(_Stage(input_spec.num_channels, width, residuals=0), _Stage(width, width, residuals=0))
-    places = tuple(-(-side // 4) for side in input_spec.shape)
+    places = _after(2, input_spec)
     layers = [_Mixing(places, width, hidden) for _ in range(depth)]
-    return Blocks(input_spec, CELLS**2 * width, stem, *layers, _Cells())
+    return Blocks(input_spec, CELLS**2 * width, stem, *layers, _Cells(places))
 
 
 def _stages(input_spec: InputSpec, widths: tuple[int, int, int], size: str) -> list[nn.Module]:
@@ -77,11 +76,20 @@ def _stages(input_spec: InputSpec, widths: tuple[int, int, int], size: str) -> l
     return [_Stage(*step, _RESIDUALS[size]) for step in pairwise((input_spec.num_channels, *widths))]
 
 
-class _Cells(nn.Sequential):
-    """Maps (B, width, a, b) to the means (B, cells * width) over a grid of cells."""
+class _Cells(nn.Module):
+    """Maps (B, width, a, b) to the means (B, width * cells²) over a grid of cells; cells may cut a place in two."""
 
-    def __init__(self) -> None:
-        super().__init__(nn.AdaptiveAvgPool2d(CELLS), nn.Flatten())
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, places: tuple[int, ...]) -> None:
+        super().__init__()
+        # As matrices, because ONNX knows no means over cells that are not whole numbers of places.
+        for name, count in zip(("down", "across"), places, strict=True):
+            self.register_buffer(name, _shares(count), persistent=False)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        return (self.down @ grid @ self.across.T).flatten(1)
 
 
 class _Mixing(nn.Module):
@@ -129,3 +137,16 @@ class _Residual(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         return grid + self.residual(grid)
+
+
+def _shares(count: int) -> Tensor:
+    """The share (cells, count) that each of ``count`` places has in each cell; a cell's add up to one."""
+    edges = torch.linspace(0, count, CELLS + 1)
+    place = torch.arange(count)
+    overlap = torch.minimum(edges[1:, None], place + 1) - torch.maximum(edges[:-1, None], place)
+    return overlap.clamp(min=0) * (CELLS / count)
+
+
+def _after(stages: int, input_spec: InputSpec) -> tuple[int, ...]:
+    """Sizes of the axes of a view once that many stages have halved them."""
+    return tuple(-(-side // 2**stages) for side in input_spec.shape)

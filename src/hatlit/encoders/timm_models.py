@@ -116,7 +116,8 @@ def _fit(input_spec: InputSpec, name: str) -> TimmEncoder:
 
 def _build(input_spec: InputSpec, name: str) -> TimmEncoder:
     model = _create(name, input_spec)
-    if _published(name).fixed_input_size:
+    published = _published(name)
+    if published.fixed_input_size and input_spec.shape != tuple(published.input_size[1:]):
         stages: Any = getattr(model, "feature_info", None)
         patch = stages[-1]["reduction"] if stages else LARGEST_PATCH
         whole = tuple(-(-size // patch) * patch for size in input_spec.shape)

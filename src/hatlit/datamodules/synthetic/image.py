@@ -1,13 +1,14 @@
 """A fleet of cameras that never took a picture: signs drawn, painted and photographed in many styles.
 
 A sign is a few strokes. It is drawn by a hand of its own size, slant and tremor, with ink on paper, chalk on a board,
-as an outlined sign on a wall or in one colour before a motley background; then light, blur and noise of a camera follow.
+as an outline on a wall or in one colour before a motley background; then light, blur and noise of a camera follow.
 Places that share a manner of drawing resemble one another, so it matters whom a newcomer learns from.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +185,7 @@ def _distance(points: np.ndarray, strokes: list[np.ndarray]) -> np.ndarray:
     """Distance of points (..., 2) to the nearest place on any stroke."""
     nearest = np.full(points.shape[:-1], np.inf)
     for stroke in strokes:
-        for start, end in zip(stroke[:-1], stroke[1:], strict=True):
+        for start, end in pairwise(stroke):
             along = end - start
             share = np.clip((points - start) @ along / (along @ along), 0, 1)
             apart = points - start - share[..., None] * along
