@@ -12,7 +12,7 @@ from rich.console import Console
 import hatlit.cli
 from hatlit.cli import COMMANDS, main
 from hatlit.datamodules.base import DATASETS
-from hatlit.encoders.base import ENCODERS
+from hatlit.encoders.base import ENCODERS, FAMILIES
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.listings import list_data, list_encoders, list_methods
@@ -180,15 +180,17 @@ def spoken():
 def test_data_sets_are_listed_with_licence_and_citation(spoken):
     display, shown = spoken
     list_data(display)
-    rows = {line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:-1]] for line in body(shown())}
-    assert list(rows) == DATASETS.names()
-    for name, (modality, summary, licence, citation) in rows.items():
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in body(shown())]
+    assert [(name, modality) for name, modality, *_ in cells] == [(one.name, one.modality or "any") for one in DATASETS]
+    rows = {name: rest for name, *rest in cells}
+    for name, (modality, summary, licence, citation, download) in rows.items():
+        assert download in ("yes", "-")
         assert modality
         assert len(summary) > 10, name
-        assert len(licence) > 5, f"{name} names no licence"
+        assert len(licence) > 3, f"{name} names no licence"
         assert len(citation) > 5, f"{name} names no citation"
-    assert rows["demo"][0] == "imu"
     assert rows["arrays"][0] == "any"
+    assert (rows["demo"][-1], rows["spar"][-1]) == ("-", "yes")
     assert "Bruno" in rows["hmp"][3] and "2013" in rows["hmp"][3], "a citation over several lines is whole"
     assert "root:" not in rows["hmp"][3], "and ends where the next section begins"
 
@@ -198,7 +200,8 @@ def test_everything_listed_says_what_it_is(spoken, show, registry):
     display, shown = spoken
     show(display)
     lines = body(shown())
-    assert [line.split("│")[1].strip() for line in lines] == registry.names()
+    families = [f"{one.name}:NAME" for one in FAMILIES] if registry is ENCODERS else []
+    assert [line.split("│")[1].strip() for line in lines] == [*registry.names(), *families]
     for line in lines:
         assert len(line.split("│")[-2].strip()) > 10, line
 

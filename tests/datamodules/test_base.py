@@ -57,7 +57,7 @@ def test_unknown_domain_names_the_nearest(domain: Domain) -> None:
 
 def test_registries_find_what_is_built_in() -> None:
     assert {"arrays", "demo", "hmp", "spar"} <= set(DATASETS.names("imu"))
-    assert "demo" not in DATASETS.names("radar")
+    assert "hmp" not in DATASETS.names("radar")
     assert "imu" in MODALITIES.names()
 
 

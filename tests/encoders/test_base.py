@@ -124,8 +124,8 @@ def test_a_taken_name_is_refused(encoders: Registry) -> None:
 
 
 def test_an_encoder_of_another_modality_is_named_as_such() -> None:
-    with pytest.raises(InputError, match=r"Unknown radar encoder 'cnn_nano'.*belongs to modality .*imu"):
-        build_encoder("cnn_nano", spec(modality="radar"))
+    with pytest.raises(InputError, match=r"Unknown imu encoder 'pointnet_nano'.*belongs to modality radar"):
+        build_encoder("pointnet_nano", SPEC)
 
 
 def test_build_refuses_what_is_no_encoder(encoders: Registry) -> None:

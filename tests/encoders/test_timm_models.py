@@ -34,9 +34,7 @@ def spec(channels: int = 3, shape: tuple[int, int] = (28, 28), modality: str = "
         ("crossvit_tiny_240", (28, 28), (240, 240)),  # takes no size but its own
     ],
 )
-def test_asks_for_a_size_that_the_model_can_take(
-    name: str, shape: tuple[int, int], wanted: tuple[int, int]
-) -> None:
+def test_asks_for_a_size_that_the_model_can_take(name: str, shape: tuple[int, int], wanted: tuple[int, int]) -> None:
     encoder = timm_encoder(spec(1, shape), name, pretrained=False).eval()
     assert encoder.input_spec == spec(1, wanted)
     features = encoder(encoder.input_spec.blank(2))

@@ -34,7 +34,7 @@ def refused(train, tmp_path):
         ("--student cnn_nan", ("Unknown imu encoder 'cnn_nan'", "cnn_nano")),
         ("--sources.encoders tcn_tyni", ("Unknown imu encoder 'tcn_tyni'", "tcn_tiny")),
         ("--selection.similarity cosin", ("Unknown similarity 'cosin'", "cosine")),
-        ("--selection.statistics handcraft", ("Unknown statistic 'handcraft'", "handcrafted")),
+        ("--selection.statistics handcraft", ("Unknown imu statistic 'handcraft'", "handcrafted")),
         ("--selection.fine centroid_acuracy", ("Unknown fine score", "centroid_accuracy")),
         ("--hat.injection.schedule acuracy", ("Unknown injection schedule", "accuracy")),
         ("--hat.injection.loss additiv", ("Unknown injection loss", "additive")),

@@ -50,22 +50,22 @@ class SourcesConfig:
     """How the sources of a zoo are trained.
 
     Args:
-        modality: what the sources see, where that is another modality of the same (paired) samples.
         encoders: architectures, given to the domains in turn; empty means the modality's own list.
         max_epochs: passes over a domain's labelled training samples.
         batch_size: samples a step.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         seed: of initial weights, batch order and dropout.
+        modality: what the sources see, where that is another modality of the same (paired) samples.
     """
 
-    modality: str | None = None
     encoders: Names = field(default_factory=list)
     max_epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     seed: int = 0
+    modality: str | None = None
 
     def __post_init__(self) -> None:
         self.encoders = names(self.encoders)

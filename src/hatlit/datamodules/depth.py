@@ -79,7 +79,8 @@ def augment(views: Tensor, spec: InputSpec, generator: torch.Generator) -> Tenso
     """Returns copies of views as another camera, or the same one step aside, might have recorded them.
 
     What is seen shifts in the plane (the border is held), lies a little nearer or farther and a little flatter or
-    deeper, and a rectangle and single pixels are lost. What was a hole is one afterwards, at its new place.
+    deeper, and a rectangle and single pixels are lost, in all channels alike. What was a hole is one afterwards, at its
+    new place.
 
     Args:
         views: (B, channels, height, width), as ``view`` builds them.
@@ -90,7 +91,7 @@ def augment(views: Tensor, spec: InputSpec, generator: torch.Generator) -> Tenso
     changed = views
     for axis in (2, 3):
         changed = shift(changed, axis, round(SHIFT * views.shape[axis]), chance)
-    lost = chance.uniform(0, 1, *views.shape) < chance.uniform(0, SPECKLE, len(views), 1, 1, 1)
+    lost = chance.uniform(0, 1, len(views), 1, *views.shape[2:]) < chance.uniform(0, SPECKLE, len(views), 1, 1, 1)
     holes = (changed == hole(spec)) | lost
     depth, offset = 1 + GAIN * chance.normal(len(views), 1, 1, 1), OFFSET * chance.normal(len(views), 1, 1, 1)
     return cut_out(_hold(changed * depth + offset, holes, spec), DROPOUT, chance, fill=hole(spec))
