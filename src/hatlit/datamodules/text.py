@@ -130,6 +130,17 @@ def from_offsets(utf8: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return pad_texts(texts, common_length(texts))
 
 
+def groups_of_texts(texts: Sequence[bytes], domain: np.ndarray) -> np.ndarray:
+    """Numbers (N,) that equal texts of one domain share, so that no split learns one and tests the other.
+
+    Args:
+        texts: N texts.
+        domain: (N,) number of the domain of each.
+    """
+    numbers: dict[tuple[bytes, int], int] = {}
+    return np.array([numbers.setdefault(one, len(numbers)) for one in zip(texts, domain.tolist(), strict=True)])
+
+
 def common_length(texts: Sequence[bytes]) -> int:
     """How long samples must be to hold texts: as long as the longest, in steps of 16, or ``LONGEST``."""
     return min(LONGEST, 16 * max(1, -(-max(map(len, texts), default=0) // 16)))

@@ -112,6 +112,9 @@ def test_texts(tmp_path: Path) -> None:
     shown = [row.tobytes().rstrip(b"\0") for domain in fleet.domains for row in domain.samples]
     assert sorted(shown) == sorted(texts)
     assert fleet.domains[0].recorded.axes == ("byte",)
+    assert [len(set(domain.groups)) for domain in read(tmp_path, "text", **utf8, group=None).domains] == [4, 4, 4]
+    twice = {**utf8, "x_utf8": np.frombuffer(b"same" * N, np.uint8), "x_offsets": 4 * np.arange(N + 1)}
+    assert [len(set(domain.groups)) for domain in read(tmp_path, "text", **twice, group=None).domains] == [1, 1, 1]
     with pytest.raises(InputError, match=r"own\.npz.*'x_offsets'.*ascend from 0"):
         read(tmp_path, "text", **utf8 | {"x_offsets": offsets[::-1]})
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hatlit.datamodules.base import MODALITIES, DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import part
-from hatlit.datamodules.text import from_offsets
+from hatlit.datamodules.text import from_offsets, groups_of_texts, texts_of
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
@@ -27,7 +27,8 @@ def arrays(root: Path | None, modality: str) -> DomainSet:
     - ``x`` (N, channels, ...) floats or integers, kept as they are; ``x_<modality>`` where modalities share rows;
     - ``y`` (N,) class numbers into ``class_names``, -1 where the class is not known;
     - ``domain`` (N,) numbers into ``domain_names``: who, or where;
-    - ``group`` (N,) optional: the recording of each row, which no split tears apart; without it every row is its own;
+    - ``group`` (N,) optional: the recording of each row, which no split tears apart; without it every row is its own,
+      except that equal texts of a domain stand together;
     - ``sample_rate`` optional: Hz; ``channel_names`` optional. Both also with ``_<modality>`` behind.
     - ``axes`` optional: what the axes of ``x`` behind the channels are, such as ``point`` for clouds of points;
     - texts instead of ``x``: ``x_utf8``, the bytes of all texts one after another, and ``x_offsets`` (N+1), where each
@@ -48,7 +49,7 @@ def arrays(root: Path | None, modality: str) -> DomainSet:
     _check_rows(file, {"x": samples, "y": labels, "domain": domain})
     _check_codes(file, "y", labels, "class_names", class_names, lowest=UNLABELLED)
     _check_codes(file, "domain", domain, "domain_names", domain_names, lowest=0)
-    groups = _groups(file, domain)
+    groups = _groups(file, domain, samples)
     domains = part(samples, labels, groups, domain, domain_names, class_names, _recorded(file, samples))
     return DomainSet("arrays", modality, domains, class_names)
 
@@ -180,8 +181,10 @@ def _check_codes(
         )
 
 
-def _groups(file: _File, domain: np.ndarray) -> np.ndarray:
+def _groups(file: _File, domain: np.ndarray, samples: np.ndarray) -> np.ndarray:
     recording = file.find("group")
+    if recording is None and file.modality == "text":
+        return groups_of_texts(texts_of(samples), domain)
     if recording is None:
         return np.arange(len(domain))
     if recording.ndim != 1 or recording.dtype.kind not in "iuU":

@@ -11,7 +11,7 @@ import numpy as np
 from hatlit.datamodules.base import DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import find, part
 from hatlit.datamodules.datasets.download import DOWNLOADS, Archive, Download
-from hatlit.datamodules.text import common_length, pad_texts, recorded_form
+from hatlit.datamodules.text import common_length, groups_of_texts, pad_texts, recorded_form
 from hatlit.errors import InputError
 
 PUBLISHED = "sorted_data_acl"
@@ -78,7 +78,7 @@ def mdsd(root: Path | None, modality: str) -> DomainSet:
     domains = part(
         samples=samples,
         labels=labels,
-        groups=_groups(texts, category_of),
+        groups=groups_of_texts(texts, category_of),
         domain=category_of,
         domain_names=CATEGORIES,
         class_names=CLASSES,
@@ -94,9 +94,3 @@ def _read(file: Path) -> Iterator[bytes]:
     for review in _REVIEW.findall(file.read_text(encoding="utf-8", errors="replace")):
         parts = [found[1].strip() for found in (_TITLE.search(review), _TEXT.search(review)) if found]
         yield _CONTROL.sub(" ", "\n".join(parts)).encode()
-
-
-def _groups(texts: list[bytes], category: np.ndarray) -> np.ndarray:
-    """Numbers (N,) that equal texts of one category share."""
-    number: dict[tuple[bytes, int], int] = {}
-    return np.array([number.setdefault(review, len(number)) for review in zip(texts, category.tolist(), strict=True)])
