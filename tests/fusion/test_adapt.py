@@ -98,3 +98,20 @@ def test_an_encoder_without_blocks_leaves_the_head_to_move():
     source = make()
     source.encoder = nn.Flatten()
     assert moving_parameters(source, "last_block") == list(source.head.parameters())
+
+
+def test_the_blocks_of_a_wrapped_model_are_those_of_the_model():
+    source = make()
+    source.encoder = nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)))
+    last = source.encoder[0][2]
+    assert moving_parameters(source, "last_block") == [*last.parameters(), *source.head.parameters()]
+
+
+def test_batch_norm_keeps_what_it_knew_of_the_whole_domain():
+    source = make()
+    source.encoder = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(few()[0].flatten(1).shape[1]))
+    source.encoder.feature_dim = few()[0].flatten(1).shape[1]
+    source.head = nn.Linear(source.encoder.feature_dim, source.head.out_features)
+    adapted = adapt(source, *few(), AdaptConfig(steps=3), seed=0)
+    assert torch.equal(adapted.encoder[1].running_mean, source.encoder[1].running_mean)
+    assert not torch.equal(adapted.encoder[1].weight, source.encoder[1].weight)

@@ -46,9 +46,16 @@ def moving_parameters(source: Classifier, part: str) -> list[nn.Parameter]:
     if part == "head":
         return list(source.head.parameters())
     if part == "last_block":
-        blocks = [block for block in source.encoder.children() if any(True for _ in block.parameters())]
+        blocks = _blocks(source.encoder)
         return [*(blocks[-1].parameters() if blocks else []), *source.head.parameters()]
     return list(source.parameters())
+
+
+def _blocks(module: nn.Module) -> list[nn.Module]:
+    """The children that have parameters; where a module merely wraps another one, those of the other."""
+    blocks = [block for block in module.children() if any(True for _ in block.parameters())]
+    inner = _blocks(blocks[0]) if len(blocks) == 1 else []
+    return inner or blocks
 
 
 def pull_to_start(parameters: list[nn.Parameter], start: list[Tensor]) -> Tensor:
