@@ -85,16 +85,6 @@ def test_there_is_a_page_with_a_picture_for_each_modality():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("modality", ["image", "audio", "text", "depth", "radar"])
-def test_the_demo_of_a_modality_runs(modality, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
-    words = "--sources.max_epochs 1 --trainer.max_epochs 1 --hat.adapt.steps 1 --jobs 1 --wandb off".split()
-    assert main(["train", "--modality", modality, *words]) == 0, capsys.readouterr().err
-    assert "demo data: simulated" in capsys.readouterr().out
-
-
-@pytest.mark.slow
 def test_the_encoder_page_runs_as_it_stands(tmp_path, tmp_path_factory, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "encoder-page-cache"))

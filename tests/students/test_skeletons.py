@@ -24,5 +24,6 @@ def test_more_classes_and_longer_windows_cost_more():
 
 def test_the_default_student_is_the_first_small_one_that_suits():
     assert default_student(SPEC) == "cnn_nano"
-    with pytest.raises(InputError, match=r"imu samples over time of 4; name one with --student"):
-        default_student(SPEC.with_(shape=(4,)))
+    tiny = InputSpec(modality="depth", channels=("distance",), shape=(4, 4))
+    with pytest.raises(InputError, match=r"depth samples over height x width of 4 x 4; name one with --student"):
+        default_student(tiny)
