@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from hatlit.config import LabelsConfig
 from hatlit.datamodules.audio import view
-from hatlit.datamodules.base import DATASETS, Domain, DomainSet
-from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.datamodules.synthetic.audio import (
     LENGTH,
     RATE,
@@ -20,40 +15,11 @@ from hatlit.datamodules.synthetic.audio import (
     _overlap,
     _resonances,
     _spectra,
-    build_fleet,
 )
 from hatlit.encoders.audio import mel_view
-from hatlit.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def demo() -> DomainSet:
-    return DATASETS.get("demo", "audio")(None, "audio")
-
-
-@pytest.fixture(scope="module")
-def table(demo: DomainSet) -> np.ndarray:
-    """Accuracy (home, away) of the nearest mean spectrogram of home's training rows on away's test rows."""
-    parts = [_spectrograms(domain) for domain in demo.domains]
-    return np.array([[_accuracy(home[0], away[1]) for away in parts] for home in parts])
-
-
-def _spectrograms(domain: Domain) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Views (N, mel x time) and labels (N,) of the training and of the test rows."""
-    split = split_domain(domain, LabelsConfig(), 0)
-    seen = view(torch.from_numpy(domain.samples), domain.recorded, mel_view(domain.recorded)).flatten(1)
-    labels = torch.from_numpy(domain.labels)
-    return [(seen[rows], labels[rows]) for rows in (split.train, split.test)]
-
-
-def _accuracy(train: tuple[torch.Tensor, torch.Tensor], test: tuple[torch.Tensor, torch.Tensor]) -> float:
-    centroids = torch.stack([train[0][train[1] == number].mean(0) for number in range(len(WORDS))])
-    return (torch.cdist(test[0], centroids).argmin(1) == test[1]).float().mean().item()
 
 
 def test_what_the_fleet_looks_like(demo: DomainSet) -> None:
-    assert demo.is_demo
-    assert demo.names == [f"demo-{number:02d}" for number in range(1, 13)]
     assert demo.class_names == WORDS
     for domain in demo.domains:
         assert domain.samples.shape == (TAKES * len(WORDS), 1, LENGTH)
@@ -65,16 +31,15 @@ def test_what_the_fleet_looks_like(demo: DomainSet) -> None:
         assert (np.abs(domain.samples.astype(int)) == 32768).mean() < 0.01  # hardly anything is clipped
 
 
-def test_same_seed_same_fleet() -> None:
-    few, more = build_fleet(1, seed=3), build_fleet(2, seed=3)
-    assert few[0].fingerprint == more[0].fingerprint
-    assert few[0].fingerprint != build_fleet(1, seed=4)[0].fingerprint
+@pytest.fixture(scope="module")
+def table(demo: DomainSet, transfer, nearest_centroid) -> np.ndarray:
+    """Accuracy (home, away) of the nearest mean spectrogram."""
 
+    def spectrograms(domain: Domain, rows: np.ndarray) -> np.ndarray:
+        samples = torch.from_numpy(domain.samples[rows])
+        return view(samples, domain.recorded, mel_view(domain.recorded)).flatten(1).double().numpy()
 
-def test_is_quick_to_build() -> None:
-    start = time.process_time()
-    build_fleet(6)
-    assert time.process_time() - start < 3
+    return transfer(demo.domains, spectrograms, nearest_centroid)
 
 
 def test_a_speaker_is_understood_at_home_and_less_so_elsewhere(table: np.ndarray) -> None:
@@ -105,8 +70,3 @@ def test_a_vocal_tract_resonates_at_its_formants() -> None:
     gain = _resonances(np.array([[[500.0, 1500.0, 2500.0]]], np.float32))[0, 0]
     peaks = [bin for bin in range(1, 128) if gain[bin] > max(gain[bin - 1], gain[bin + 1])]
     assert [bin * RATE / 256 for bin in peaks] == pytest.approx([500, 1500, 2500], abs=32)
-
-
-def test_reads_no_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="simulated and reads no files"):
-        DATASETS.get("demo", "audio")(tmp_path, "audio")
