@@ -144,6 +144,18 @@ def test_help_loads_nothing_heavy():
     assert finished.returncode == 0, finished.stderr
 
 
+@pytest.mark.parametrize("command", ["data", "encoders", "zoo list nowhere"])
+def test_listings_do_not_wait_for_lightning(command):
+    finished = python(
+        "import sys\n"
+        "from hatlit.cli import main\n"
+        f"main({command.split()})\n"
+        "loaded = [name for name in ('lightning', 'torchmetrics', 'torchvision', 'matplotlib') if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_refusing_an_option_loads_nothing_heavy():
     finished = python(
         "import sys\n"

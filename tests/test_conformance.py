@@ -14,7 +14,8 @@ from hatlit.cli import main
 from hatlit.config import LabelsConfig, TrainConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, build_view
 from hatlit.datamodules.split import fit_view, split_domain
-from hatlit.datamodules.target import FewLabelSampler, TargetData
+from hatlit.datamodules.target.batches import FewLabelSampler
+from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import ENCODERS
 from hatlit.experiments.conformance import CHECKS, Case, cases, exports_to_onnx
 from hatlit.options import parse

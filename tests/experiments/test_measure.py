@@ -6,7 +6,7 @@ from torch import nn
 
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target import TargetData
+from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import build_classifier
 from hatlit.experiments.measure import predict, quality
 

@@ -7,7 +7,7 @@ import torch
 from hatlit.config import LabelsConfig, OptimizerConfig, TrainConfig, TrainerConfig
 from hatlit.datamodules.base import Domain
 from hatlit.datamodules.split import labelled_rows, split_domain
-from hatlit.datamodules.target import TargetData
+from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import InputSpec
 from hatlit.methods.base import SelectedSource, TransferTask
 from hatlit.zoo.train_source import train_source

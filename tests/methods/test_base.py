@@ -2,10 +2,10 @@ import lightning as L
 import pytest
 import torch
 
-from hatlit.datamodules.target import TargetDataModule
+from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.methods.base import METHODS, label_losses, mean_over_rows
 from hatlit.methods.labels_only import LabelsOnly
-from hatlit.zoo.train_source import quiet_lightning
+from hatlit.zoo.fit import quiet_lightning
 
 
 def run(task, method=None, **trainer_options):

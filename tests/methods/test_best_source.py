@@ -35,6 +35,6 @@ def test_head_follows_the_targets_class_names(task):
 
 
 def _batches(task, method):
-    from hatlit.datamodules.target import TargetDataModule
+    from hatlit.datamodules.target.batches import TargetDataModule
 
     return TargetDataModule(task.target.rows(method.student.input_spec), 16, 0).train_dataloader()

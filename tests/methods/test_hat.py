@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hatlit.datamodules.target import TargetDataModule
+from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.fusion.cache import weights_hash

@@ -12,7 +12,7 @@ import torch
 from hatlit.config import LabelsConfig, SelectionConfig, SourcesConfig
 from hatlit.datamodules.base import DomainSet, build_view
 from hatlit.datamodules.split import labelled_rows, split_domain
-from hatlit.datamodules.target import TargetData
+from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.fleet import publish, zoo_info
 from hatlit.selection.fine import FINE_SCORES

@@ -14,10 +14,10 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from hatlit.config import TrainerConfig
-from hatlit.datamodules.target import TargetDataModule
+from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.methods.base import TransferMethod
-from hatlit.zoo.train_source import quiet_lightning
+from hatlit.zoo.fit import quiet_lightning
 
 
 class LastCheckpoint(Checkpoint):

@@ -13,7 +13,6 @@ from hatlit.datamodules.split import fit_view
 from hatlit.encoders.base import ENCODERS, FAMILIES
 from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.fleet import read_domains
-from hatlit.methods.base import METHODS
 from hatlit.students.device import device_view
 from hatlit.students.skeletons import skeletons
 
@@ -76,6 +75,8 @@ def list_students(config: StudentsConfig, display: Display) -> None:
 
 def list_methods(display: Display) -> None:
     """Shows every method."""
+    from hatlit.methods.base import METHODS  # loads Lightning, which the other lists do not need
+
     display.table("methods (--method)", [{"name": one.name, "what it is": one.summary} for one in METHODS])
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
-from hatlit.datamodules.target import TargetRows, evaluation_loader
+from hatlit.datamodules.target.batches import evaluation_loader
+from hatlit.datamodules.target.data import TargetRows
 
 
 @dataclass(frozen=True)

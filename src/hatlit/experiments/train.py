@@ -16,7 +16,8 @@ from torch import Tensor
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import MODALITIES, DomainSet
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target import TargetData, TargetDataModule
+from hatlit.datamodules.target.batches import TargetDataModule
+from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes

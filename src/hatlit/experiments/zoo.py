@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
@@ -17,10 +18,12 @@ from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.fleet import build_zoo, publish, read_domains, source_id, zoo_info
-from hatlit.methods.base import TransferMethod, TransferTask
 from hatlit.zoo.card import Training, invalid
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import examine
+
+if TYPE_CHECKING:
+    from hatlit.methods.base import TransferMethod, TransferTask
 
 
 def build(config: ZooBuildConfig, display: Display) -> Zoo:

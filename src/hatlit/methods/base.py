@@ -20,7 +20,7 @@ from hatlit.students.skeletons import default_student
 from hatlit.types import UNLABELLED, Batch
 
 if TYPE_CHECKING:
-    from hatlit.datamodules.target import TargetData, TargetRows
+    from hatlit.datamodules.target.data import TargetData, TargetRows
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.config import HaTConfig, OptimizerConfig
-from hatlit.datamodules.target import TargetRows
+from hatlit.datamodules.target.data import TargetRows
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.fusion.adapt import adapt

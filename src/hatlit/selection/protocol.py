@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hatlit.config import SelectionConfig
-from hatlit.datamodules.target import TargetData
+from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.selection.coarse import best_first, coarse

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import random
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.nn import functional as F
 
 from hatlit.config import SourcesConfig
 from hatlit.datamodules.base import Domain, build_view
@@ -90,14 +82,15 @@ def train_source(
     Raises:
         InputError: no training row or no test row has a class, or the encoder is unknown.
     """
+    from hatlit.zoo.fit import fit, reproducible  # loads Lightning, which reading a zoo does not need
+
     spec = fit_view(domain, train_rows)
     numbers, train_rows, test_rows = _known_classes(domain, train_rows, test_rows)
     train_label = torch.from_numpy(np.searchsorted(numbers, domain.labels[train_rows]))
-    with isolate_rng():
-        _seed_everything(seed)
+    with reproducible(seed):
         model = build_classifier(encoder_name, spec, len(numbers))
         train_view = build_view(domain.tensor(train_rows), domain.recorded, model.input_spec)
-        _fit(model, train_view, train_label, config, seed)
+        fit(model, train_view, train_label, config, seed)
     class_names = tuple(domain.class_names[number] for number in numbers)
     training = Training(max_epochs=config.max_epochs, seed=seed, labels=len(train_rows))
     return examine(model, encoder_name, class_names, domain, train_rows, test_rows, training)
@@ -149,53 +142,6 @@ def examine(
     )
 
 
-class _SourceTraining(lightning.LightningModule):
-    """Cross-entropy with AdamW, its learning rate falling to zero along a cosine."""
-
-    def __init__(self, model: Classifier, config: SourcesConfig) -> None:
-        super().__init__()
-        self.model = model
-        self.config = config
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        view, label = batch
-        return F.cross_entropy(self.model(view), label)
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class _ShuffledBatches:
-    """Batches cut from tensors in memory, in a new order each time they are gone through."""
-
-    def __init__(self, view: Tensor, label: Tensor, batch_size: int, seed: int) -> None:
-        self._view, self._label = view, label
-        self._batch_size = batch_size
-        self._generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return -(-len(self._label) // self._batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self._label), generator=self._generator)
-        for rows in order.split(self._batch_size):
-            yield self._view[rows], self._label[rows]
-
-
-def _fit(model: Classifier, view: Tensor, label: Tensor, config: SourcesConfig, seed: int) -> None:
-    with quiet_lightning():
-        # barebones leaves out what a fit of a second does not need: logging, progress bar, checkpoints, summary.
-        # On the CPU, because sources are small, trained side by side, and must come out the same on every machine.
-        trainer = lightning.Trainer(max_epochs=config.max_epochs, accelerator="cpu", devices=1, barebones=True)
-        trainer.fit(_SourceTraining(model, config), _ShuffledBatches(view, label, config.batch_size, seed))
-    model.cpu().eval().zero_grad()
-
-
 def _outputs(model: Classifier, view: Tensor) -> tuple[Tensor, Tensor]:
     """Returns features (N, feature_dim) and logits (N, num_classes) of views (N, channels, *shape)."""
     with torch.no_grad():
@@ -212,23 +158,3 @@ def _known_classes(
         if not len(rows):
             raise InputError(f"Domain '{domain.name}' has no labelled {part} sample, so it cannot become a source.")
     return np.unique(domain.labels[train_rows]), train_rows, test_rows
-
-
-def _seed_everything(seed: int) -> None:
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Silences what Lightning tells about hardware and data loading, once for each of hundreds of sources."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,62 +1,10 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatlit.config import LabelsConfig
-from hatlit.datamodules.base import Domain
-from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target import FewLabelSampler, TargetData, TargetDataModule, evaluation_loader
-from hatlit.encoders.base import InputSpec
+from hatlit.datamodules.target.batches import FewLabelSampler, TargetDataModule, evaluation_loader
 from hatlit.types import UNLABELLED
-
-
-def make_target(seed=0, per_class=2, classes=(0, 2)):
-    rng = np.random.default_rng(seed)
-    rows = 60
-    labels = np.array(classes)[np.arange(rows) % len(classes)]
-    recorded = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(16,), rate=20.0)
-    samples = rng.normal(size=(rows, 3, 16)).astype(np.float32)
-    domain = Domain("someone", samples, labels, np.arange(rows), recorded, ("walk", "run", "sit"))
-    return TargetData(domain, split_domain(domain, LabelsConfig(per_class=per_class), seed))
-
-
-def test_classes_of_the_target_are_those_it_has():
-    target = make_target()
-    assert target.class_names == ("walk", "sit")
-    known = target.train_labels[target.train_labels != UNLABELLED]
-    assert sorted(known.tolist()) == [0, 0, 1, 1]
-
-
-def test_only_the_labelled_few_carry_labels():
-    target = make_target()
-    rows = target.rows(target.spec)
-    truth = target.domain.labels[target.split.train[rows.labelled.numpy()]]
-    assert [target.domain.class_names.index(target.class_names[y]) for y in rows.label[rows.labelled]] == truth.tolist()
-    assert len(rows.labelled) == len(target.split.labelled) == 4
-
-
-def test_no_test_sample_reaches_training():
-    target = make_target()
-    train, test = target.rows(target.spec).source, target.test_rows(target.spec).source
-    seen = {row.numpy().tobytes() for row in train}
-    assert len(seen) == len(train)
-    assert not seen & {row.numpy().tobytes() for row in test}
-
-
-def test_views_are_normalised_by_the_training_rows():
-    rows = make_target().rows(make_target().spec)
-    assert rows.target.mean((0, 2)).abs().max() < 1e-5
-    assert (rows.target.std((0, 2), correction=0) - 1).abs().max() < 1e-5
-
-
-def test_labels_fingerprint_tells_label_sets_apart():
-    assert make_target(seed=0).labels_fingerprint == make_target(seed=0).labels_fingerprint
-    target = make_target()
-    other = TargetData(target.domain, split_domain(target.domain, LabelsConfig(per_class=2), seed=9))
-    assert target.rows_fingerprint == other.rows_fingerprint
-    assert target.labels_fingerprint != other.labels_fingerprint
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,7 +49,7 @@ def test_processes_share_each_batch_without_overlap(world_size):
         assert sorted(dealt.tolist()) == sorted(rows.tolist())
 
 
-def test_a_row_is_augmented_alike_however_many_processes_share_the_batch():
+def test_a_row_is_augmented_alike_however_many_processes_share_the_batch(make_target):
     target = make_target()
     rows = target.rows(target.spec)
 
@@ -116,7 +64,7 @@ def test_a_row_is_augmented_alike_however_many_processes_share_the_batch():
     assert all(torch.equal(view, whole[row]) for half in halves for row, view in half.items())
 
 
-def test_batches_hold_both_views_and_are_augmented_only_when_asked():
+def test_batches_hold_both_views_and_are_augmented_only_when_asked(make_target):
     target = make_target()
     rows = target.rows(target.spec)
     for augment in (False, True):
@@ -127,14 +75,14 @@ def test_batches_hold_both_views_and_are_augmented_only_when_asked():
         assert torch.equal(batch.label, rows.label[batch.index])
 
 
-def test_loading_leaves_the_global_random_numbers_alone():
+def test_loading_leaves_the_global_random_numbers_alone(make_target):
     loader = TargetDataModule(make_target().rows(make_target().spec), 8, seed=0, augment=True).train_dataloader()
     before = torch.get_rng_state()
     list(loader)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_evaluation_goes_through_all_rows_in_order():
+def test_evaluation_goes_through_all_rows_in_order(make_target):
     target = make_target()
     rows = target.test_rows(target.spec)
     batches = list(evaluation_loader(rows, batch_size=7))

@@ -1,28 +1,22 @@
-"""The target domain as methods see it: training rows with few labels, batches of both kinds, a sealed test part."""
+"""The target domain as methods see it: training rows of which few have labels, and a sealed test part."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from hatlit.datamodules.base import MODALITIES, Domain, build_view
 from hatlit.datamodules.split import Split, fit_view, present_classes
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED, Batch
-
-#: Tells the random numbers of augmentation from those of the order of rows.
-AUGMENTATION = 0
 
 #: Samples of which a view is built at a time; bounds the memory that this takes.
 ROWS_A_PASS = 512
@@ -173,123 +167,3 @@ class TargetRows(Dataset[Batch]):
             view = augment(view, self.spec, torch.Generator().manual_seed(seed))
         own = rows[mine]
         return Batch(own, self.source[own], view[mine], self.label[own])
-
-
-class FewLabelSampler(Sampler[BatchPlan]):
-    """Deals batches in which labelled rows are never missing.
-
-    Up to half of each batch is labelled rows, the rest unlabelled ones; whichever kind runs out first starts over in a
-    new order. An epoch is one pass over the kind that takes longer. The order depends on nothing but the seed and the
-    epoch, so a resumed run deals the same batches.
-
-    Args:
-        labelled: (L,) numbers of the labelled rows.
-        unlabelled: (U,) numbers of the others.
-        batch_size: rows of a batch, over all processes.
-        seed: of the order and of the augmentation.
-        augment: whether views are randomly changed.
-        rank: number of this process.
-        world_size: number of processes; each gets every ``world_size``-th row of a batch.
-    """
-
-    def __init__(
-        self,
-        labelled: Tensor,
-        unlabelled: Tensor,
-        batch_size: int,
-        seed: int,
-        augment: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self._labelled, self._unlabelled = labelled, unlabelled
-        self._seed, self._augment = seed, augment
-        self._rank, self._world_size = rank, world_size
-        self._epoch = 0
-        self.labelled_per_batch = min(len(labelled), batch_size if len(unlabelled) == 0 else max(1, batch_size // 2))
-        self.unlabelled_per_batch = min(len(unlabelled), batch_size - self.labelled_per_batch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the order of the next pass. Lightning calls this before every epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        kinds = [
-            (len(self._labelled), self.labelled_per_batch),
-            (len(self._unlabelled), self.unlabelled_per_batch),
-        ]
-        return max(math.ceil(rows / share) for rows, share in kinds if share)
-
-    def __iter__(self) -> Iterator[BatchPlan]:
-        generator = torch.Generator().manual_seed(_mix(self._seed, self._epoch))
-        labelled = _endless(self._labelled, self.labelled_per_batch * len(self), generator)
-        unlabelled = _endless(self._unlabelled, self.unlabelled_per_batch * len(self), generator)
-        for step in range(len(self)):
-            known = labelled[step * self.labelled_per_batch :][: self.labelled_per_batch]
-            unknown = unlabelled[step * self.unlabelled_per_batch :][: self.unlabelled_per_batch]
-            place = torch.cat([torch.arange(len(known)), torch.arange(len(unknown))])
-            seed = _mix(self._seed, self._epoch, step, AUGMENTATION) if self._augment else None
-            yield BatchPlan(torch.cat([known, unknown]), place % self._world_size == self._rank, seed)
-
-
-class TargetDataModule(L.LightningDataModule):
-    """Feeds the training rows of one target to a Trainer.
-
-    Args:
-        rows: the training rows.
-        batch_size: rows of a batch, over all processes.
-        seed: of batch order and augmentation.
-        augment: whether the student's view is randomly changed while training.
-    """
-
-    def __init__(self, rows: TargetRows, batch_size: int, seed: int, augment: bool = False) -> None:
-        super().__init__()
-        self._rows, self._batch_size, self._seed, self._augment = rows, batch_size, seed, augment
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of labelled and unlabelled rows; see ``FewLabelSampler``."""
-        known = self._rows.label != UNLABELLED
-        sampler = FewLabelSampler(
-            torch.nonzero(known).flatten(),
-            torch.nonzero(~known).flatten(),
-            self._batch_size,
-            self._seed,
-            self._augment,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
-        )
-        return _loader(self._rows, sampler)
-
-
-def evaluation_loader(rows: TargetRows, batch_size: int = 512) -> DataLoader[Batch]:
-    """Every row once, in order, as the student sees it outside training."""
-    chunks = torch.arange(len(rows)).split(batch_size)
-    plans = [BatchPlan(chunk, torch.ones_like(chunk, dtype=torch.bool), None) for chunk in chunks]
-    return _loader(rows, plans)
-
-
-def _loader(rows: TargetRows, plans: Sampler[BatchPlan] | list[BatchPlan]) -> DataLoader[Batch]:
-    # A generator of its own: otherwise every new iterator would draw from the global one and shift all that follows.
-    return DataLoader(
-        rows,
-        batch_size=None,
-        sampler=plans,
-        collate_fn=_as_it_is,  # type: ignore[arg-type] # with batch_size None it gets whole batches
-        generator=torch.Generator(),
-    )
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
-
-
-def _mix(*numbers: int) -> int:
-    digest = hashlib.sha256(repr(numbers).encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
-
-
-def _endless(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    if count == 0:
-        return rows[:0]
-    passes = math.ceil(count / len(rows))
-    return torch.cat([rows[torch.randperm(len(rows), generator=generator)] for _ in range(passes)])[:count]

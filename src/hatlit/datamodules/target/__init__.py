@@ -1,0 +1,1 @@
+"""The target domain: its rows, and the batches they are dealt in."""
