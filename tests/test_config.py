@@ -170,7 +170,7 @@ def test_names_become_lists_wherever_they_are_an_option():
 LEAST = [
     (LabelsConfig, "labels.", {"per_class": 1}),
     (SourcesConfig, "sources.", {"max_epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0}),
-    (AdaptConfig, "hat.adapt.", {"steps": 0, "learning_rate": 0, "pull": 0}),
+    (AdaptConfig, "adapt.", {"steps": 0, "learning_rate": 0, "pull": 0}),
     (
         MixerConfig,
         "hat.mixer.",

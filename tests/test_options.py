@@ -114,13 +114,13 @@ def test_unknown_shipped_settings_are_refused(shipped):
 
 def test_the_preset_of_the_paper_arrives_and_flags_win_over_it():
     ours, paper = train_options(), train_options("--method", "hat_paper")
-    assert (paper.hat.adapt.steps, paper.hat.mixer.uniform_prior, paper.hat.injection.loss) == (0, 0.0, "convex")
+    assert (paper.adapt.steps, paper.hat.mixer.uniform_prior, paper.hat.injection.loss) == (0, 0.0, "convex")
     assert (paper.selection.statistics, paper.selection.similarity) == ("handcrafted", "cosine")
     assert paper.hat.dictionary.strict is True
-    assert ours.hat.adapt.steps > 0
+    assert ours.adapt.steps > 0
     assert ours.hat.injection.loss == "additive"
-    changed = train_options("--method", "hat_paper", "--hat.adapt.steps", 9, "--selection.similarity", "euclidean")
-    assert (changed.hat.adapt.steps, changed.selection.similarity) == (9, "euclidean")
+    changed = train_options("--method", "hat_paper", "--adapt.steps", 9, "--selection.similarity", "euclidean")
+    assert (changed.adapt.steps, changed.selection.similarity) == (9, "euclidean")
     assert changed.hat.injection == paper.hat.injection
 
 
@@ -129,7 +129,7 @@ def test_in_a_comparison_each_method_gets_its_own_settings():
     ours, paper = (parse(CompareConfig, "compare", "Compares.", words, method=name) for name in ("hat", "hat_paper"))
     assert ours.methods == paper.methods == ["hat", "hat_paper"]
     assert ours.hat.mixer.dim == paper.hat.mixer.dim == 16
-    assert (ours.hat.adapt.steps > 0, paper.hat.adapt.steps) == (True, 0)
+    assert (ours.adapt.steps > 0, paper.adapt.steps) == (True, 0)
 
 
 def test_names_come_with_commas_and_as_lists(file):
@@ -187,7 +187,7 @@ def test_flags_that_cannot_be(words, says):
         ("hat:\n  mixer:\n    dim: wide\n", "--hat.mixer.dim must be int, not 'wide'."),
         ("num_sources: 2.5\n", "--num_sources must be int or nothing, not '2.5'."),
         ("jobs: true\n", "--jobs must be int, not 'True'."),
-        ("hat:\n  adapt:\n    part: most\n", "--hat.adapt.part must be 'all', 'last_block', 'head', not 'most'."),
+        ("adapt:\n  part: most\n", "--adapt.part must be 'all', 'last_block', 'head', not 'most'."),
         ("hat: 3\n", "'hat' is a group of options, so it cannot be the value '3'."),
         ("hat:\n  mixer: [1]\n", "'hat.mixer' is a group of options, so it cannot be the value '[1]'."),
         ("target: a\ntrainer:\n", "'trainer' is a group of options, so it cannot be left empty."),

@@ -14,7 +14,7 @@ from hatlit.cli import main
 ROOT = Path(__file__).parents[2]
 
 #: Makes the runs on the pages quick; their results are not looked at.
-QUICK = "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --hat.adapt.steps 1 --jobs 1".split()
+QUICK = "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --adapt.steps 1 --jobs 1".split()
 
 
 def blocks(page, language):

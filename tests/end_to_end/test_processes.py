@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 OPTIONS = (
-    "--data.name arrays --sources.encoders cnn_nano --sources.max_epochs 3 --trainer.max_epochs 5 --hat.adapt.steps 4 "
+    "--data.name arrays --sources.encoders cnn_nano --sources.max_epochs 3 --trainer.max_epochs 5 --adapt.steps 4 "
     "--labels.fraction 0.5 --trainer.accelerator cpu --trainer.batch_size 16 --hat.mixer.train_heads true --jobs 1 "
     "--wandb off --target person-1"
 ).split()

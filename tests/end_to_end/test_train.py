@@ -132,7 +132,7 @@ def test_all_options_of_the_optimisers_work_together(train):
     code, _, errors, _ = train(
         *"--optimizer.clip_norm 0.5 --optimizer.accumulate 2 --optimizer.schedule constant".split(),
         *"--hat.mixer.train_heads true --hat.dictionary.when step --hat.injection.schedule above_chance".split(),
-        *"--labels.fraction 0.2 --hat.adapt.part last_block --hat.adapt.pull 0.1".split(),
+        *"--labels.fraction 0.2 --adapt.part last_block --adapt.pull 0.1".split(),
         *"--trainer.augment true --trainer.precision bf16-mixed".split(),
     )
     assert (code, errors) == (0, "")

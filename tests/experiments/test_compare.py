@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 import pytest
 
-from hatlit.config import CompareConfig, DataConfig, HaTConfig, LabelsConfig, SourcesConfig, TrainerConfig
+from hatlit.config import AdaptConfig, CompareConfig, DataConfig, LabelsConfig, SourcesConfig, TrainerConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments import compare as module
@@ -264,14 +264,12 @@ def options(tmp_path, with_a_mute, zoo):
     """Returns a function that makes the options of a quick comparison, one entry a method."""
 
     def make(methods="labels_only,hat", **changes):
-        hat = HaTConfig()
-        hat.adapt.steps = 2
         config = CompareConfig(
             **{
                 "data": DataConfig("arrays", str(with_a_mute)),
                 "sources": SourcesConfig("cnn_nano", max_epochs=2),
                 "trainer": TrainerConfig(max_epochs=2, accelerator="cpu"),
-                "hat": hat,
+                "adapt": AdaptConfig(steps=2),
                 "zoo": str(zoo),
                 "methods": methods,
                 "targets": "ann,mute,bob",

@@ -2,17 +2,13 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch.nn.functional import one_hot
 
-from hatlit.config import LabelsConfig
-from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target.data import TargetData
-from hatlit.encoders.base import build_classifier
-from hatlit.experiments.measure import predict, quality
+from hatlit.experiments.measure import quality
 
 
 def measured(predicted, label, num_classes):
-    return quality(torch.tensor(predicted), torch.tensor(label), num_classes)
+    return quality(one_hot(torch.tensor(predicted), num_classes).float(), torch.tensor(label))
 
 
 def test_all_right_and_all_wrong():
@@ -58,15 +54,13 @@ def test_scores_are_plain_numbers():
     assert all(type(value) is float and math.isfinite(value) for value in vars(measured([0], [0], 2)).values())
 
 
-def test_predictions_are_made_in_eval_mode_and_in_order(make_domain):
-    domain = make_domain("ann", 0, rows=600)
-    target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0, test_share=0.9))
-    student = build_classifier("cnn_nano", target.spec, 3)
-    student.encoder = nn.Sequential(student.encoder, nn.Dropout(0.5))
-    student.encoder.feature_dim, student.encoder.input_spec = student.encoder[0].feature_dim, target.spec
-    rows = target.test_rows(target.spec)
-    assert len(rows) > 512, "more than one batch"
-    predicted = predict(student.train(), rows)
-    assert torch.equal(predicted, predict(student.train(), rows))
-    with torch.no_grad():
-        assert torch.equal(predicted, student.eval()(rows.target).argmax(-1))
+def test_doubt_is_paid_in_nats():
+    worth = quality(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), torch.tensor([0, 1]))
+    assert worth.nll == pytest.approx(-(math.log(0.5) + math.log(0.1)) / 2)
+    assert quality(torch.tensor([[1.0, 0.0]]), torch.tensor([1])).nll == pytest.approx(-math.log(1e-6))
+
+
+def test_who_is_sure_nine_times_in_ten_should_be_right_as_often():
+    probabilities = torch.tensor([[0.9, 0.1]] * 10)
+    assert quality(probabilities, torch.tensor([0] * 9 + [1])).calibration_error == pytest.approx(0, abs=1e-6)
+    assert quality(probabilities, torch.tensor([0] * 5 + [1] * 5)).calibration_error == pytest.approx(0.4)

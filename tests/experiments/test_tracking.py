@@ -628,7 +628,7 @@ def test_on_a_terminal_the_command_line_neither_asks_nor_leaves_anything_behind(
         "--num_sources": "2",
         "--trainer.max_epochs": "2",
         "--trainer.accelerator": "cpu",
-        "--hat.adapt.steps": "2",
+        "--adapt.steps": "2",
         "--out": str(tmp_path / "runs"),
         "--jobs": "1",
         "--wandb": "online",

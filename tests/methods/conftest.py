@@ -35,7 +35,9 @@ def make_sources():
         domain = make_domain(f"source-{number}", seed=number)
         split = split_domain(domain, LabelsConfig(), seed=0)
         trained = train_source(domain, labelled_rows(domain, split), split.test, encoder, config, seed=number)
-        sources.append(SelectedSource(domain.name, encoder, trained.model, trained.class_names))
+        sources.append(
+            SelectedSource(domain.name, encoder, trained.model, trained.class_names, domain.name, trained.centroids)
+        )
     return tuple(sources)
 
 
@@ -58,7 +60,7 @@ def task(sources):
         target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=1), seed=seed))
         config = TrainConfig(method=method, seed=seed, trainer=TrainerConfig(max_epochs=3, batch_size=16))
         config.optimizer = OptimizerConfig()
-        config.hat.adapt.steps = 5
+        config.adapt.steps = 5
         for path, value in changes.items():
             *outer, last = path.split("__")
             holder = config

@@ -1,8 +1,13 @@
 import lightning as L
 import pytest
 import torch
+from torch import nn
 
+from hatlit.config import LabelsConfig, OptimizerConfig
+from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
+from hatlit.datamodules.target.data import TargetData
+from hatlit.encoders.base import build_classifier
 from hatlit.methods.base import METHODS, label_losses, mean_over_rows
 from hatlit.methods.labels_only import LabelsOnly
 from hatlit.zoo.fit import quiet_lightning
@@ -107,3 +112,19 @@ def test_cosine_schedule_ends_at_zero_and_constant_stays(task):
 
 def test_same_seed_same_student_twice(task):
     assert torch.equal(weights(run(task("hat"))[0]), weights(run(task("hat"))[0]))
+
+
+def test_predictions_are_made_in_eval_mode_and_in_order(make_domain):
+    domain = make_domain("ann", 0, rows=600)
+    target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0, test_share=0.9))
+    student = build_classifier("cnn_nano", target.spec, 3)
+    student.encoder = nn.Sequential(student.encoder, nn.Dropout(0.5))
+    student.encoder.feature_dim, student.encoder.input_spec = student.encoder[0].feature_dim, target.spec
+    rows = target.test_rows(target.spec)
+    assert len(rows) > 512, "more than one pass"
+    method = LabelsOnly(student.train(), OptimizerConfig())
+    predicted = method.predict(rows)
+    student.train()
+    assert torch.equal(predicted, method.predict(rows))
+    with torch.no_grad():
+        assert torch.allclose(predicted, student.eval()(rows.target).softmax(-1), atol=1e-6)

@@ -128,13 +128,13 @@ def test_going_on_with_other_sources_is_refused(task):
 
 
 def test_without_adaptation_the_sources_stay_as_they_are(task):
-    method = HaT.build(task(hat__adapt__steps=0))
+    method = HaT.build(task(adapt__steps=0))
     for adapted, source in zip(method.bank._sources, task().sources, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(adapted.parameters(), source.model.parameters(), strict=True))
 
 
 def test_student_beats_chance_and_mixer_explains_itself(task):
-    made = task(trainer__max_epochs=15, hat__adapt__steps=30)
+    made = task(trainer__max_epochs=15, adapt__steps=30)
     method = run(made)
     rows = made.target.test_rows(method.student.input_spec)
     fused, weights = method.explain(rows)

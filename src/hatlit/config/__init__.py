@@ -14,10 +14,12 @@ from hatlit.config.commands import (
     ZooAddConfig,
     ZooBuildConfig,
 )
-from hatlit.config.hat import AdaptConfig, DictionaryConfig, HaTConfig, InjectionConfig, MixerConfig
+from hatlit.config.hat import DictionaryConfig, HaTConfig, InjectionConfig, MixerConfig
 from hatlit.config.parts import (
+    AdaptConfig,
     DataConfig,
     DeviceConfig,
+    DistillationConfig,
     LabelsConfig,
     OptimizerConfig,
     SelectionConfig,
@@ -31,6 +33,7 @@ __all__ = [
     "DataConfig",
     "DeviceConfig",
     "DictionaryConfig",
+    "DistillationConfig",
     "ExpansionConfig",
     "HaTConfig",
     "InjectionConfig",

@@ -8,8 +8,10 @@ from typing import Literal
 from hatlit.config.checks import Names, at_least, names
 from hatlit.config.hat import HaTConfig
 from hatlit.config.parts import (
+    AdaptConfig,
     DataConfig,
     DeviceConfig,
+    DistillationConfig,
     LabelsConfig,
     OptimizerConfig,
     SelectionConfig,
@@ -33,7 +35,9 @@ class ExpansionConfig:
         student: architecture of the student; without it, the modality's smallest.
         device: what the student sees of a sample.
         selection: which sources are worth asking.
+        adapt: fine-tuning of the selected sources before they are frozen, whatever the method.
         hat: options of HaT.
+        distillation: options that the other methods with a teacher share.
         optimizer: how the student learns.
         trainer: epochs, batches and hardware.
         out: folder under which each run gets a folder of its own.
@@ -50,7 +54,9 @@ class ExpansionConfig:
     student: str | None = None
     device: DeviceConfig = field(default_factory=DeviceConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
     hat: HaTConfig = field(default_factory=HaTConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     out: str = "runs"

@@ -10,30 +10,11 @@ from hatlit.errors import InputError
 
 
 @dataclass
-class AdaptConfig:
-    """A short fine-tuning of each selected source on the labelled few, after which it is frozen again.
-
-    Args:
-        part: what may move.
-        steps: gradient steps; 0 skips the stage.
-        learning_rate: of Adam.
-        pull: weight of the squared distance to the start (L2-SP).
-    """
-
-    part: Literal["all", "last_block", "head"] = "all"
-    steps: int = 100
-    learning_rate: float = 3e-4
-    pull: float = 0.0
-
-    def __post_init__(self) -> None:
-        at_least("hat.adapt.", self, steps=0, learning_rate=0, pull=0)
-
-
-@dataclass
 class MixerConfig:
     """The cross-attention that weighs the sources sample by sample.
 
     Args:
+        weights: whether attention weighs the sources, or all count alike.
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
@@ -44,6 +25,7 @@ class MixerConfig:
         head_pull: weight of the squared distance of those heads to their start (L2-SP).
     """
 
+    weights: Literal["attention", "equal"] = "attention"
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3
@@ -64,12 +46,15 @@ class DictionaryConfig:
     """When the knowledge dictionary is written.
 
     Args:
-        when: whether the mixer's accuracy is measured after each epoch or after each step.
+        when: whether the mixer's accuracy is measured after each epoch or after each step; with never, nothing is kept
+            and the student learns from the mixer as it is at each batch.
+        gate: whether only a mixer that got better may write; without it, every measurement writes.
         strict: whether it must exceed the best so far, or may equal it.
         threshold: accuracy below which nothing is written (b).
     """
 
-    when: Literal["epoch", "step"] = "epoch"
+    when: Literal["epoch", "step", "never"] = "epoch"
+    gate: bool = True
     strict: bool = False
     threshold: float = 0.0
 
@@ -103,13 +88,11 @@ class HaTConfig:
     """Options of HaT.
 
     Args:
-        adapt: fine-tuning before the sources are frozen.
         mixer: the attention.
         dictionary: the gate.
         injection: the student's loss.
     """
 
-    adapt: AdaptConfig = field(default_factory=AdaptConfig)
     mixer: MixerConfig = field(default_factory=MixerConfig)
     dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
     injection: InjectionConfig = field(default_factory=InjectionConfig)

@@ -166,3 +166,41 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         at_least("trainer.", self, max_epochs=1, batch_size=2, devices=1, checkpoint_seconds=0)
+
+
+@dataclass
+class AdaptConfig:
+    """A short fine-tuning of each selected source on the labelled few, after which it is frozen again.
+
+    Args:
+        part: what may move.
+        steps: gradient steps; 0 skips the stage.
+        learning_rate: of Adam.
+        pull: weight of the squared distance to the start (L2-SP).
+    """
+
+    part: Literal["all", "last_block", "head"] = "all"
+    steps: int = 100
+    learning_rate: float = 3e-4
+    pull: float = 0.0
+
+    def __post_init__(self) -> None:
+        at_least("adapt.", self, steps=0, learning_rate=0, pull=0)
+
+
+@dataclass
+class DistillationConfig:
+    """How what the sources say weighs in the loss of the methods that HaT is compared with; the same for all of them.
+
+    Args:
+        weight: factor of the distillation loss.
+        temperature: softens both sides of it.
+        hint_weight: factor of the loss on features, in methods that have one.
+    """
+
+    weight: float = 4.0
+    temperature: float = 1.0
+    hint_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least("distillation.", self, weight=0, temperature=0.01, hint_weight=0)

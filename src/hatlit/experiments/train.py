@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from hatlit.config import TrainConfig
-from hatlit.datamodules.base import MODALITIES, DomainSet
+from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
@@ -24,14 +21,15 @@ from hatlit.experiments.display import Display, Stopwatch, human_bytes
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
-from hatlit.experiments.measure import Quality, predict, quality
+from hatlit.experiments.measure import quality
 from hatlit.experiments.report.page import write_report
+from hatlit.experiments.result import Outcome, result_of
 from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
 from hatlit.experiments.zoo import save_student
 from hatlit.files import file_hash
 from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.schedule import SCHEDULES
-from hatlit.methods.base import METHODS, SelectedSource, TransferMethod, TransferTask
+from hatlit.methods.base import METHODS, SelectedSource, StudentMethod, TransferMethod, TransferTask
 from hatlit.selection.fine import FINE_SCORES
 from hatlit.selection.protocol import Selection, select
 from hatlit.selection.similarity import SIMILARITIES
@@ -42,30 +40,6 @@ from hatlit.zoo.store import Zoo
 
 #: The method that stands beside every other one, so that no number stands alone.
 BESIDE = "labels_only"
-
-#: What a result says about the view of a student.
-SHOWN_OF_A_VIEW = ("modality", "channels", "axes", "shape", "rate", "tokenizer")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one method came to on one target.
-
-    Attributes:
-        method: trained.
-        quality: of its student on the test part.
-        label: (N,) classes of the test samples.
-        predicted: (N,) classes that the student gives them.
-        fused: (N, K) predictions of the mixer, None for methods that have no mixer.
-        weights: (N, N_p) weights of the sources, None for methods that have no mixer.
-    """
-
-    method: TransferMethod
-    quality: Quality
-    label: Tensor
-    predicted: Tensor
-    fused: Tensor | None
-    weights: Tensor | None
 
 
 def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[str, Any]:
@@ -105,18 +79,19 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     if is_first_process():
         folder.start(config)
         folder.write_json("selection.json", selection.as_dict() if selection else {})
-    task = TransferTask(target, student_spec, _selected(selection), config)
+    task = TransferTask(target, student_spec, _selected(selection), config, _source_domains(config, data, selection))
     plain = _run_beside(task, folder, display, clock) if beside and config.method != BESIDE else None
     wandb = _start_wandb(config, folder, display)
     outcome = _run(task, folder, wandb, display, clock)
     if not is_first_process():
         return {}
-    result = _result(data, task, outcome, plain, selection, clock)
+    result = result_of(data, task, outcome, plain, selection, clock)
     if wandb:
         wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
         wandb.close(result)
-    seen = {one.modality: one for one in (asked, data)}[outcome.method.student.input_spec.modality]
-    save_student(folder.path / "student", seen, task, outcome.method, result["student"]["encoder"])
+    if isinstance(outcome.method, StudentMethod):
+        seen = {one.modality: one for one in (asked, data)}[outcome.method.view.modality]
+        save_student(folder.path / "student", seen, task, outcome.method.student, result["student"]["encoder"])
     folder.write_json("result.json", result)
     write_report(folder, result, selection, outcome.weights)
     folder.finish()
@@ -217,7 +192,22 @@ def _selected(selection: Selection | None) -> Sequence[SelectedSource]:
     if selection is None:
         return ()
     chosen = zip(selection.cards, selection.models, strict=True)
-    return tuple(SelectedSource(card.id, card.encoder, model, card.class_names) for card, model in chosen)
+    return tuple(
+        SelectedSource(card.id, card.encoder, model, card.class_names, card.domain, card.centroids)
+        for card, model in chosen
+    )
+
+
+def _source_domains(config: TrainConfig, data: DomainSet, selection: Selection | None) -> Sequence[Domain]:
+    if selection is None or not METHODS.get(config.method).needs_source_data:
+        return ()
+    missing = [card.domain for card in selection.cards if card.domain not in data.names]
+    if missing:
+        raise InputError(
+            f"Method '{config.method}' needs the recordings of the sources' own domains, and data set '{data.name}' "
+            f"has no '{missing[0]}'; leave the method out, or name the data set that the zoo was trained on."
+        )
+    return tuple(data.domain(card.domain) for card in selection.cards)
 
 
 def _run_beside(task: TransferTask, folder: RunFolder, display: Display, clock: Stopwatch) -> Outcome:
@@ -236,8 +226,22 @@ def _run(task: TransferTask, folder: RunFolder, wandb: WandbRun | None, display:
     config = task.config
     with clock(f"{config.method}: preparation"):
         method = METHODS.get(config.method).build(task)
-    rows = task.target.rows(method.student.input_spec)
-    batches = TargetDataModule(rows, config.trainer.batch_size, config.seed, config.trainer.augment)
+    if any(method.trained_parts().values()):
+        _fit(method, task, folder, wandb, display, clock)
+    with clock(f"{config.method}: test"):
+        return _measure(method, task)
+
+
+def _fit(
+    method: TransferMethod,
+    task: TransferTask,
+    folder: RunFolder,
+    wandb: WandbRun | None,
+    display: Display,
+    clock: Stopwatch,
+) -> None:
+    config = task.config
+    batches = TargetDataModule(method.rows(task), config.trainer.batch_size, config.seed, config.trainer.augment)
     checkpoint = folder.last_checkpoint
     if checkpoint:
         display.say(f"{config.method}: going on from {checkpoint}")
@@ -249,54 +253,13 @@ def _run(task: TransferTask, folder: RunFolder, wandb: WandbRun | None, display:
         loggers = [EpochTable(folder.path / "metrics.csv", display.say), *([wandb] if wandb else [])]
         trainer = make_trainer(config.trainer, loggers, [EpochCounter(advance), keeper])
         fit(method, batches, trainer, config.seed, checkpoint)
-    with clock(f"{config.method}: test"):
-        return _measure(method, task)
 
 
 def _measure(method: TransferMethod, task: TransferTask) -> Outcome:
-    rows = task.target.test_rows(method.student.input_spec)
-    predicted = predict(method.student, rows)
+    rows = task.target.test_rows(method.view)
+    predicted = method.predict(rows)
     fused, weights = method.explain(rows)
-    worth = quality(predicted, rows.label, task.num_classes)
-    return Outcome(method, worth, rows.label, predicted, fused, weights)
-
-
-def _result(
-    data: DomainSet,
-    task: TransferTask,
-    outcome: Outcome,
-    plain: Outcome | None,
-    selection: Selection | None,
-    clock: Stopwatch,
-) -> dict[str, Any]:
-    config, student = task.config, outcome.method.student
-    mixer = None if outcome.fused is None else quality(outcome.fused.argmax(-1), outcome.label, task.num_classes)
-    return {
-        "method": config.method,
-        "target": task.target.domain.name,
-        "labels": len(task.target.split.labelled),
-        **asdict(outcome.quality),
-        "labels_only": asdict(plain.quality) if plain else None,
-        "mixer": asdict(mixer) if mixer else None,
-        "bytes": selection.traffic.as_dict() if selection else None,
-        "seconds": clock.rounded(),
-        "modality": config.modality,
-        "data": data.name,
-        "is_demo": data.is_demo,
-        "seed": config.seed,
-        "classes": list(task.target.class_names),
-        "training_samples": len(task.target.split.train),
-        "test_samples": len(outcome.label),
-        "sources": [source.id for source in task.sources],
-        "student": {
-            "encoder": task.student_encoder if outcome.method.trains_student else task.sources[0].encoder,
-            "view": student.input_spec.model_dump(mode="json", include=set(SHOWN_OF_A_VIEW)),
-            "parameters": sum(parameter.numel() for parameter in student.parameters()),
-            "bytes": sum(value.numel() * value.element_size() for value in student.state_dict().values()),
-        },
-        "labels_fingerprint": task.target.labels_fingerprint,
-        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
-    }
+    return Outcome(method, quality(predicted, rows.label), rows.label, predicted, fused, weights)
 
 
 def _show(result: dict[str, Any], display: Display) -> dict[str, Any]:

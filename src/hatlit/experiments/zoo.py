@@ -23,7 +23,7 @@ from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import examine
 
 if TYPE_CHECKING:
-    from hatlit.methods.base import TransferMethod, TransferTask
+    from hatlit.methods.base import TransferTask
 
 
 def build(config: ZooBuildConfig, display: Display) -> Zoo:
@@ -105,7 +105,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     )
 
 
-def save_student(folder: Path, data: DomainSet, task: TransferTask, method: TransferMethod, encoder: str) -> None:
+def save_student(folder: Path, data: DomainSet, task: TransferTask, student: Classifier, encoder: str) -> None:
     """Keeps a finished student as a zoo of one source, ready to be copied into another.
 
     ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, its
@@ -114,7 +114,7 @@ def save_student(folder: Path, data: DomainSet, task: TransferTask, method: Tran
     target = task.target
     labels = len(target.split.labelled)
     training = Training(max_epochs=task.config.trainer.max_epochs, seed=task.config.seed, labels=labels)
-    student = method.student.cpu().eval()
+    student = student.cpu().eval()
     domain = target.recording(student.input_spec.modality)
     source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
     publish(Zoo.create(folder, zoo_info(data)), source_id(domain), data.name, domain, source)

@@ -55,8 +55,6 @@ class SourceBank(nn.Module):
         recorded: how they are laid out.
         rows_fingerprint: a hash of the rows, for the cache.
         train_heads: whether copies of the heads learn.
-        keep_outputs: whether the outputs go to the cache on disk; those of sources that were just adapted never come
-            again.
 
     Raises:
         InputError: a source shares no class name with the target, or cannot see the recording.
@@ -72,7 +70,6 @@ class SourceBank(nn.Module):
         recorded: InputSpec,
         rows_fingerprint: str,
         train_heads: bool = False,
-        keep_outputs: bool = True,
     ) -> None:
         super().__init__()
         self._sources = tuple(freeze(source) for source in sources)
@@ -83,11 +80,8 @@ class SourceBank(nn.Module):
         self.heads = nn.ModuleList(copy.deepcopy(source.head) for source in sources) if train_heads else None
         if self.heads is not None:
             self.heads.requires_grad_(True)
-        if keep_outputs:
-            keys = [output_key(source, recorded, rows_fingerprint) for source in self._sources]
-            runs = cached_outputs(keys, lambda places: run([self._sources[n] for n in places], samples, recorded))
-        else:
-            runs = run(self._sources, samples, recorded)
+        keys = [output_key(source, recorded, rows_fingerprint) for source in self._sources]
+        runs = cached_outputs(keys, lambda places: run([self._sources[n] for n in places], samples, recorded))
         for number, run_of_source in enumerate(runs):
             features = run_of_source["features"]
             self._keep("mean", number, features.mean(0))
@@ -97,6 +91,11 @@ class SourceBank(nn.Module):
 
     def __len__(self) -> int:
         return len(self._sources)
+
+    @property
+    def sources(self) -> tuple[Classifier, ...]:
+        """The frozen sources themselves."""
+        return self._sources
 
     def forward(self, rows: Tensor) -> SourceOutputs:
         """Looks up the outputs on training rows (B,)."""

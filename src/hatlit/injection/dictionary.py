@@ -9,7 +9,12 @@ from hatlit.config import DictionaryConfig
 
 
 def gate_opens(accuracy: float, best: float, config: DictionaryConfig) -> bool:
-    """Whether a mixer of this accuracy may write: A ≥ b, and A > best (or A ≥ best where the gate is not strict)."""
+    """Whether a mixer of this accuracy may write: A ≥ b, and A > best (or A ≥ best where the gate is not strict).
+
+    Without a gate it always may.
+    """
+    if not config.gate:
+        return True
     improved = accuracy > best if config.strict else accuracy >= best
     return improved and accuracy >= config.threshold
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import lightning as L
 import torch
@@ -18,9 +19,14 @@ from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.registry import Registry
 from hatlit.students.skeletons import default_student
 from hatlit.types import UNLABELLED, Batch
+from hatlit.zoo.card import Centroids
 
 if TYPE_CHECKING:
+    from hatlit.datamodules.base import Domain
     from hatlit.datamodules.target.data import TargetData, TargetRows
+
+#: Rows a pass outside training; bounds the memory that it takes.
+ROWS_A_PASS = 512
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,16 @@ class SelectedSource:
         encoder: its architecture.
         model: with frozen or free weights; methods that change them work on a copy.
         class_names: of its head's outputs.
+        domain: name of the domain it was trained on.
+        centroids: per class the mean feature vector (feature_dim,) of its training rows, None for one it never saw.
     """
 
     id: str
     encoder: str
     model: Classifier
     class_names: tuple[str, ...]
+    domain: str = ""
+    centroids: Centroids = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,15 @@ class TransferTask:
         student_spec: the view that the student sees.
         sources: the selected sources, best first; empty for methods that need none.
         config: the options of the run.
+        source_domains: the recordings that the sources were trained on, in the order of the sources; only there for
+            methods that need them, which a company that keeps its users' data apart cannot use.
     """
 
     target: TargetData
     student_spec: InputSpec
     sources: Sequence[SelectedSource]
     config: TrainConfig
+    source_domains: Sequence[Domain] = ()
 
     @property
     def num_classes(self) -> int:
@@ -73,53 +86,68 @@ class TransferTask:
             return build_classifier(self.student_encoder, self.student_spec, self.num_classes)
 
 
-class TransferMethod(L.LightningModule):
+class TransferMethod(L.LightningModule, ABC):
     """Base of all methods: one manual-optimisation loop that steps every named optimizer.
 
-    A method says what trains (``trained_parts``) and what it costs (``losses``); everything else is here. Each trained
-    part has an optimizer of its own; the losses are added up and go backward together, so a part is moved by whatever
-    loss reaches it. Lightning's ``global_step`` counts the steps of every optimizer: two parts, two a batch.
+    A method says what trains (``trained_parts``), what it costs (``losses``) and what it predicts in the end;
+    everything else is here. Each trained part has an optimizer of its own; the losses are added up and go backward
+    together, so a part is moved by whatever loss reaches it. Lightning's ``global_step`` counts the steps of every
+    optimizer: two parts, two a batch. A method without trained parts is ready when it is built.
 
     Args:
-        student: what is left at the end.
+        view: what the method's own rows look like.
         optimizer: how it learns.
     """
 
     #: Whether selected sources are needed; a run without them skips the zoo.
     needs_sources: ClassVar[bool] = True
 
-    #: Whether the student that the options name is trained; else what is left is another model, such as a source.
-    trains_student: ClassVar[bool] = True
+    #: Whether it needs the recordings that sources were trained on, which no device would have.
+    needs_source_data: ClassVar[bool] = False
 
-    def __init__(self, student: Classifier, optimizer: OptimizerConfig) -> None:
+    #: Whether it knows what no method could know, and only marks what there is to gain.
+    is_oracle: ClassVar[bool] = False
+
+    #: What predicts in the end: the student that the options name, a source of its own size, or several sources.
+    leaves: ClassVar[Literal["student", "source", "ensemble"]] = "student"
+
+    def __init__(self, view: InputSpec, optimizer: OptimizerConfig) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.student = student
+        self.view = view
         self.optimizer_config = optimizer
         self._sums: dict[str, Tensor] = {}
         self._batches = 0
         self._rng: Tensor | None = None
 
     @classmethod
+    @abstractmethod
     def build(cls, task: TransferTask) -> Self:
         """Sets the method up for one target."""
-        return cls(task.new_student(), task.config.optimizer)
+
+    @abstractmethod
+    def predict(self, rows: TargetRows) -> Tensor:
+        """Class probabilities (N, K) of rows, outside training."""
+
+    @abstractmethod
+    def models(self) -> Sequence[nn.Module]:
+        """Everything that ``predict`` runs: what a device would have to hold."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of each trained part on a batch, as scalars. Subclasses return one entry a part."""
-        return {"student": mean_over_rows(*label_losses(self.student(batch.target), batch.label))}
+        """The loss of each trained part on a batch, as scalars."""
+        return {}
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The parameters of each trained part, each with an optimizer of its own."""
-        return {"student": list(self.student.parameters())}
+        return {}
+
+    def rows(self, task: TransferTask) -> TargetRows:
+        """The training rows, as this method sees them."""
+        return task.target.rows(self.view)
 
     def optimizer_settings(self, part: str) -> dict[str, float]:
         """Learning rate and weight decay of one part's AdamW."""
         return {"lr": self.optimizer_config.learning_rate, "weight_decay": self.optimizer_config.weight_decay}
-
-    def forward(self, view: Tensor) -> Tensor:
-        """Maps the student's views (B, channels, *shape) to logits (B, K)."""
-        return self.student(view)
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """One AdamW a trained part, all on the same schedule."""
@@ -197,6 +225,48 @@ class TransferMethod(L.LightningModule):
         epochs = max(1, self.trainer.max_epochs or 1)
         batches = max(1, round(self.trainer.estimated_stepping_batches / epochs))
         return epochs * -(-batches // self.optimizer_config.accumulate)
+
+
+class StudentMethod(TransferMethod):
+    """Base of the methods that end with one model; as it stands, it learns from the labels alone.
+
+    Args:
+        student: what is left at the end.
+        optimizer: how it learns.
+    """
+
+    def __init__(self, student: Classifier, optimizer: OptimizerConfig) -> None:
+        super().__init__(student.input_spec, optimizer)
+        self.student = student
+
+    @classmethod
+    def build(cls, task: TransferTask) -> Self:
+        """Takes a new student."""
+        return cls(task.new_student(), task.config.optimizer)
+
+    def forward(self, view: Tensor) -> Tensor:
+        """Maps the student's views (B, channels, *shape) to logits (B, K)."""
+        return self.student(view)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy on the labelled rows."""
+        return {"student": mean_over_rows(*label_losses(self.student(batch.target), batch.label))}
+
+    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
+        """The student."""
+        return {"student": list(self.student.parameters())}
+
+    def models(self) -> Sequence[nn.Module]:
+        """The student."""
+        return [self.student]
+
+    @torch.no_grad()
+    def predict(self, rows: TargetRows) -> Tensor:
+        """What the student says of rows, in eval mode: (N, K)."""
+        self.student.eval()
+        device = next(self.student.parameters()).device
+        chunks = rows.target.split(ROWS_A_PASS)
+        return torch.cat([self.student(chunk.to(device)).softmax(-1).cpu() for chunk in chunks])
 
 
 METHODS: Registry[type[TransferMethod]] = Registry("method", home="hatlit.methods", group="hatlit.methods")

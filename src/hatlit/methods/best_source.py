@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import torch
+from torch import Tensor, nn
 
 from hatlit.encoders.base import Classifier
-from hatlit.methods.base import SelectedSource, TransferMethod, TransferTask, register_method
+from hatlit.methods.base import SelectedSource, StudentMethod, TransferTask, register_method
 from hatlit.selection.labels import UNKNOWN, align
+from hatlit.types import Batch
 
 #: Fine-tuning moves gently: a share of the learning rate that an untrained student gets.
 SHARE_OF_LEARNING_RATE = 0.15
 
 
 @register_method()
-class BestSource(TransferMethod):
+class BestSource(StudentMethod):
     """Fine-tunes the source that selection ranked first, whole, on the labelled few.
 
     Args:
@@ -25,7 +27,7 @@ class BestSource(TransferMethod):
         optimizer: how it learns.
     """
 
-    trains_student: ClassVar[bool] = False
+    leaves: ClassVar[Literal["student", "source", "ensemble"]] = "source"
 
     @classmethod
     def build(cls, task: TransferTask) -> Self:
@@ -37,6 +39,19 @@ class BestSource(TransferMethod):
         """As the student's, with a gentler learning rate."""
         settings = super().optimizer_settings(part)
         return {**settings, "lr": settings["lr"] * SHARE_OF_LEARNING_RATE}
+
+
+@register_method()
+class BestSourceZeroShot(BestSource):
+    """Takes the source that selection ranked first as it is."""
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
+        """Nothing."""
+        return {}
 
 
 def with_target_head(source: SelectedSource, target_classes: Sequence[str], seed: int) -> Classifier:

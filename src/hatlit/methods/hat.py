@@ -12,7 +12,6 @@ from hatlit.config import HaTConfig, OptimizerConfig
 from hatlit.datamodules.target.data import TargetRows
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
-from hatlit.fusion.adapt import adapt
 from hatlit.fusion.bank import SourceBank, SourceOutputs
 from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.mixer import CrossAttentionMixer, divergence_from_uniform, fuse, mixer_loss
@@ -21,8 +20,9 @@ from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.injection.schedule import SCHEDULES
-from hatlit.methods.base import TransferMethod, TransferTask, label_losses, mean_over_rows, register_method
-from hatlit.selection.labels import align, to_source_classes
+from hatlit.methods.base import StudentMethod, TransferTask, label_losses, mean_over_rows, register_method
+from hatlit.methods.distilling import even_weights
+from hatlit.methods.teachers import frozen_bank
 from hatlit.types import UNLABELLED, Batch
 
 #: Rows a pass when the whole training part is looked at.
@@ -30,7 +30,7 @@ ROWS_A_PASS = 1024
 
 
 @register_method("hat")
-class HaT(TransferMethod):
+class HaT(StudentMethod):
     """Trains a mixer over frozen sources and a student on what it fuses, in one loop.
 
     Args:
@@ -73,22 +73,12 @@ class HaT(TransferMethod):
     @classmethod
     def build(cls, task: TransferTask) -> Self:
         """Adapts the selected sources, freezes them, computes their outputs, and puts mixer and student beside them."""
-        config, target, seed = task.config.hat, task.target, task.config.seed
+        config = task.config.hat
         student = task.new_student()
-        bank = SourceBank(
-            adapted_sources(task),
-            [source.id for source in task.sources],
-            [source.class_names for source in task.sources],
-            target.class_names,
-            target.asked_samples,
-            target.asked.recorded,
-            target.rows_fingerprint,
-            train_heads=config.mixer.train_heads,
-            keep_outputs=config.adapt.steps == 0,
-        )
+        bank = frozen_bank(task, config.mixer.train_heads)
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            method = cls(student, bank, target.rows(student.input_spec), config, task.config.optimizer)
+            torch.manual_seed(task.config.seed)
+            method = cls(student, bank, task.target.rows(student.input_spec), config, task.config.optimizer)
         method.origins = {source.id: weights_hash(source.model) for source in task.sources}
         return method
 
@@ -108,17 +98,22 @@ class HaT(TransferMethod):
         return super().optimizer_settings(part)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """One pass of the student serves both: its features ask the mixer, its logits learn from the dictionary."""
+        """One pass of the student serves both: its features ask the mixer, its logits learn from what was fused."""
         features, logits = self.student.both(batch.target)
         outputs = self.bank(batch.index)
+        query = features.detach() if self.config.mixer.detach_query else features
+        weights, fused = self.mix(query, outputs)
         return {
-            "mixer": self._mixer_loss(features, outputs, batch.label),
-            "student": self._student_loss(features, logits, outputs, batch),
+            "mixer": self._mixer_loss(weights, fused, batch.label),
+            "student": self._student_loss(features, logits, outputs, self._knowledge(batch.index, fused), batch.label),
         }
 
     def mix(self, student_features: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
         """Attention weights (B, N) and fused predictions (B, K) for student features (B, feature_dim)."""
-        weights = self.mixer(student_features, outputs.features, outputs.known_mass)
+        if self.config.mixer.weights == "equal":
+            weights = even_weights(outputs)
+        else:
+            weights = self.mixer(student_features, outputs.features, outputs.known_mass)
         return weights, fuse(weights, outputs.probabilities)
 
     def after_batch(self, batch: Batch) -> None:
@@ -171,9 +166,7 @@ class HaT(TransferMethod):
         self.student.train(was_training)
         return self.mix(features, outputs)
 
-    def _mixer_loss(self, features: Tensor, outputs: SourceOutputs, label: Tensor) -> Tensor:
-        query = features.detach() if self.config.mixer.detach_query else features
-        weights, fused = self.mix(query, outputs)
+    def _mixer_loss(self, weights: Tensor, fused: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED
         loss = mean_over_rows(mixer_loss(fused, label.clamp_min(0)), labelled)
         if self.config.mixer.uniform_prior:
@@ -182,12 +175,20 @@ class HaT(TransferMethod):
             loss = loss + self.config.mixer.head_pull * self.bank.distance_to_start()
         return loss
 
-    def _student_loss(self, features: Tensor, logits: Tensor, outputs: SourceOutputs, batch: Batch) -> Tensor:
+    def _knowledge(self, rows: Tensor, fused: Tensor) -> Tensor | None:
+        """What the student is taught on training rows (B,): (B, K), None as long as nothing is known."""
+        if self.config.dictionary.when == "never":
+            return sharpen(fused.detach(), self.config.injection.sharpen)
+        return self.dictionary(rows) if self.dictionary.is_written else None
+
+    def _student_loss(
+        self, features: Tensor, logits: Tensor, outputs: SourceOutputs, knowledge: Tensor | None, label: Tensor
+    ) -> Tensor:
         injection = self.config.injection
-        every_row = torch.ones_like(batch.label, dtype=torch.bool)
-        loss = mean_over_rows(*label_losses(logits, batch.label))
-        if self.dictionary.is_written:
-            taught = distillation(logits, self.dictionary(batch.index), injection.temperature)
+        every_row = torch.ones_like(label, dtype=torch.bool)
+        loss = mean_over_rows(*label_losses(logits, label))
+        if knowledge is not None:
+            taught = distillation(logits, knowledge, injection.temperature)
             told = injection.weight * mean_over_rows(taught, every_row)
             loss = self._injection_loss(loss, told, float(self.alpha))
         if self.hint is not None:
@@ -200,22 +201,12 @@ class HaT(TransferMethod):
         right = fused.argmax(-1) == self._labels[self._labelled]
         # Every process must open the gate or none, even where rounding differs between them.
         accuracy = self.trainer.strategy.broadcast(float(right.float().mean()))
-        if self.dictionary.accepts(accuracy):
+        keeps = self.config.dictionary.when != "never"
+        if keeps and not self.dictionary.accepts(accuracy):
+            return accuracy, weights.mean(0)
+        if keeps:
             everything = torch.arange(len(self._labels), device=self._labels.device)
             _, fused = self.fused(self._views, self.bank(everything))
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
-            self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
+        self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
-
-
-def adapted_sources(task: TransferTask) -> list[Classifier]:
-    """Fine-tunes each selected source on the labelled few, as ``hat.adapt`` says."""
-    target = task.target
-    few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
-    labels = target.train_labels[few]
-    adapted = []
-    for source in task.sources:
-        view = target.view(source.model.input_spec, few)
-        own_labels = to_source_classes(labels, align(source.class_names, target.class_names))
-        adapted.append(adapt(source.model, view, own_labels, task.config.hat.adapt, task.config.seed))
-    return adapted

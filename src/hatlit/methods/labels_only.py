@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hatlit.methods.base import TransferMethod, register_method
+from hatlit.methods.base import StudentMethod, register_method
 
 
 @register_method()
-class LabelsOnly(TransferMethod):
+class LabelsOnly(StudentMethod):
     """Trains the student on the labelled few and nothing else."""
 
     needs_sources: ClassVar[bool] = False

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatlit.datamodules.target.batches import FewLabelSampler, TargetDataModule, evaluation_loader
+from hatlit.datamodules.target.batches import FewLabelSampler, TargetDataModule
 from hatlit.types import UNLABELLED
 
 
@@ -80,11 +80,3 @@ def test_loading_leaves_the_global_random_numbers_alone(make_target):
     before = torch.get_rng_state()
     list(loader)
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_evaluation_goes_through_all_rows_in_order(make_target):
-    target = make_target()
-    rows = target.test_rows(target.spec)
-    batches = list(evaluation_loader(rows, batch_size=7))
-    assert torch.equal(torch.cat([batch.target for batch in batches]), rows.target)
-    assert (rows.label >= 0).all()

@@ -101,25 +101,14 @@ class TargetDataModule(L.LightningDataModule):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
         )
-        return _loader(self._rows, sampler)
-
-
-def evaluation_loader(rows: TargetRows, batch_size: int = 512) -> DataLoader[Batch]:
-    """Every row once, in order, as the student sees it outside training."""
-    chunks = torch.arange(len(rows)).split(batch_size)
-    plans = [BatchPlan(chunk, torch.ones_like(chunk, dtype=torch.bool), None) for chunk in chunks]
-    return _loader(rows, plans)
-
-
-def _loader(rows: TargetRows, plans: Sampler[BatchPlan] | list[BatchPlan]) -> DataLoader[Batch]:
-    # A generator of its own: otherwise every new iterator would draw from the global one and shift all that follows.
-    return DataLoader(
-        rows,
-        batch_size=None,
-        sampler=plans,
-        collate_fn=_as_it_is,  # type: ignore[arg-type] # with batch_size None it gets whole batches
-        generator=torch.Generator(),
-    )
+        # A generator of its own: otherwise each new iterator would draw from the global one and shift all that follows.
+        return DataLoader(
+            self._rows,
+            batch_size=None,
+            sampler=sampler,
+            collate_fn=_as_it_is,  # type: ignore[arg-type] # with batch_size None it gets whole batches
+            generator=torch.Generator(),
+        )
 
 
 def _as_it_is(batch: Batch) -> Batch:
