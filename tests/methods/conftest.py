@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from hatlit.config import LabelsConfig, OptimizerConfig, TrainConfig, TrainerConfig
+from hatlit.config import LabelsConfig, TrainConfig, TrainerConfig
 from hatlit.datamodules.base import Domain
 from hatlit.datamodules.split import labelled_rows, split_domain
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import InputSpec
 from hatlit.methods.base import SelectedSource, TransferTask
+from hatlit.options import parse
 from hatlit.zoo.train_source import train_source
 
 CLASSES = ("slow", "fast", "still")
@@ -58,9 +59,9 @@ def task(sources):
     def make(method="hat", seed=0, **changes):
         domain = make_domain("target", seed=50)
         target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=1), seed=seed))
-        config = TrainConfig(method=method, seed=seed, trainer=TrainerConfig(max_epochs=3, batch_size=16))
-        config.optimizer = OptimizerConfig()
-        config.adapt.steps = 5
+        config = parse(TrainConfig, "train", "", ["--method", method])
+        config.seed, config.trainer = seed, TrainerConfig(max_epochs=3, batch_size=16)
+        config.adapt.steps = min(5, config.adapt.steps)
         for path, value in changes.items():
             *outer, last = path.split("__")
             holder = config
@@ -68,6 +69,7 @@ def task(sources):
                 holder = getattr(holder, name)
             setattr(holder, last, value)
         torch.manual_seed(0)
-        return TransferTask(target, target.spec, sources, config)
+        domains = tuple(make_domain(f"source-{n}", seed=n) for n in range(len(sources)))
+        return TransferTask(target, target.spec, sources, config, domains)
 
     return make

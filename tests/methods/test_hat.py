@@ -5,6 +5,8 @@ from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.fusion.cache import weights_hash
+from hatlit.injection.dictionary import sharpen
+from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS
 from hatlit.methods.hat import HaT
 from hatlit.types import UNLABELLED
@@ -92,6 +94,85 @@ def test_the_gate_may_be_asked_after_each_step(task):
     batches = len(TargetDataModule(made.target.rows(method.student.input_spec), 16, 0).train_dataloader())
     assert int(method.dictionary.writes) > 1
     assert int(method.dictionary.writes) <= batches + 1
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_without_a_gate_every_measurement_writes(task, strict):
+    options = {"hat__dictionary__strict": strict, "hat__dictionary__threshold": 1.1}
+    assert int(run(task(hat__dictionary__gate=False, **options)).dictionary.writes) == 3
+    assert int(run(task(**options)).dictionary.writes) == 0
+
+
+def test_an_open_gate_lets_a_worse_mixer_write(task):
+    for gate in (True, False):
+        method = HaT.build(task(hat__dictionary__gate=gate))
+        method.dictionary.write(0.9, method.dictionary.entries)
+        assert method.dictionary.accepts(0.1) is not gate
+
+
+def test_without_a_dictionary_nothing_is_written_yet_alpha_is_measured(task):
+    method = run(task(hat__dictionary__when="never", trainer__max_epochs=1))
+    uniform = torch.full_like(method.dictionary.entries, 1 / 3)
+    assert not method.dictionary.is_written
+    assert torch.equal(method.dictionary.entries, uniform)
+    _, fused = method.fused(method._views[method._labelled], method.bank(method._labelled))
+    right = fused.argmax(-1) == method._labels[method._labelled]
+    assert float(method.alpha) == pytest.approx(float(right.float().mean()))
+    assert float(method.alpha) > 0
+
+
+def test_without_a_dictionary_the_student_learns_from_the_mixer_as_it_is(task):
+    made = task(hat__dictionary__when="never", hat__injection__hint_weight=0.0, hat__injection__weight=3.0)
+    method, plain = HaT.build(made), METHODS.get("labels_only").build(made)
+    batch = batch_of(made, method)
+    from_labels = plain.losses(batch)["student"]
+    assert torch.allclose(method.losses(batch)["student"], from_labels), "alpha is still zero"
+    method.alpha.fill_(0.5)
+    for shift in (0.0, 1.0):
+        method.mixer.query.bias.data.add_(shift)
+        features, logits = method.student.both(batch.target)
+        _, fused = method.mix(features, method.bank(batch.index))
+        told = distillation(logits, sharpen(fused.detach(), 2.0)).mean()
+        assert torch.allclose(method.losses(batch)["student"], from_labels + 0.5 * 3.0 * told, atol=1e-6)
+
+
+def test_the_full_schedule_goes_to_one_at_the_first_write(task):
+    method = run(task(hat__injection__schedule="full", trainer__max_epochs=1))
+    assert method.dictionary.is_written
+    assert float(method.alpha) == 1
+    closed = run(task(hat__injection__schedule="full", hat__dictionary__threshold=1.1, trainer__max_epochs=1))
+    assert float(closed.alpha) == 0
+
+
+def test_equal_weights_leave_no_mixer_to_train(task):
+    made = task(hat__mixer__weights="equal", trainer__max_epochs=1)
+    method = run(made)
+    assert method.mixer is None
+    assert [*method.trained_parts()] == [*method.losses(batch_of(made, method))] == ["student"]
+    rows = made.target.test_rows(method.view)
+    fused, weights = method.explain(rows)
+    torch.testing.assert_close(weights, torch.full((len(rows), 3), 1 / 3))
+    torch.testing.assert_close(fused, method.bank.ask(rows.source).probabilities.mean(1))
+    assert method.dictionary.is_written
+
+
+def test_with_equal_weights_the_heads_may_still_learn(task):
+    made = task(hat__mixer__weights="equal", hat__mixer__train_heads=True, trainer__max_epochs=1)
+    method = run(made)
+    assert method.trained_parts()["mixer"] == [*method.bank.heads.parameters()]
+    assert float(method.bank.distance_to_start().detach()) > 0
+    method.zero_grad()
+    method.losses(batch_of(made, method))["mixer"].backward()
+    assert all(float(parameter.grad.abs().sum()) > 0 for parameter in method.bank.heads.parameters())
+    _, weights = method.explain(made.target.test_rows(method.view))
+    torch.testing.assert_close(weights, torch.full_like(weights, 1 / 3))
+
+
+def test_without_a_hint_there_is_none_to_train(task):
+    hint, none = (HaT.build(task(hat__injection__hint_weight=weight)) for weight in (1.0, 0.0))
+    assert none.hint is None
+    more = len(hint.trained_parts()["student"]) - len(none.trained_parts()["student"])
+    assert more == len([*hint.hint.parameters()]) > 0
 
 
 def test_learning_heads_move_but_are_held_by_the_pull(task):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from hatlit.config import HaTConfig, OptimizerConfig
+from hatlit.config import HaTConfig, MixerConfig, OptimizerConfig
 from hatlit.datamodules.target.data import TargetRows
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
@@ -60,7 +60,7 @@ class HaT(StudentMethod):
         self.config = config
         self.bank = bank
         self.origins: dict[str, str] = {}
-        self.mixer = CrossAttentionMixer(student.feature_dim, bank.feature_dims, config.mixer.dim, config.mixer.heads)
+        self.mixer = _new_mixer(student, bank, config.mixer)
         self.dictionary = KnowledgeDictionary(len(rows), num_classes, config.dictionary)
         self.hint = FeatureHint(student.feature_dim, bank.feature_dims) if config.injection.hint_weight else None
         self._alpha_of = SCHEDULES.get(config.injection.schedule)
@@ -83,13 +83,12 @@ class HaT(StudentMethod):
         return method
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
-        """The mixer with the sources' heads, where they learn, and the student with its hint."""
+        """The mixer with the sources' heads, as far as either learns, and the student with its hint."""
+        mixer = [] if self.mixer is None else list(self.mixer.parameters())
         heads = [] if self.bank.heads is None else list(self.bank.heads.parameters())
         hint = [] if self.hint is None else list(self.hint.parameters())
-        return {
-            "mixer": [*self.mixer.parameters(), *heads],
-            "student": [*self.student.parameters(), *hint],
-        }
+        parts = {"mixer": [*mixer, *heads], "student": [*self.student.parameters(), *hint]}
+        return {part: parameters for part, parameters in parts.items() if parameters}
 
     def optimizer_settings(self, part: str) -> dict[str, float]:
         """The mixer has a learning rate and weight decay of its own."""
@@ -103,14 +102,15 @@ class HaT(StudentMethod):
         outputs = self.bank(batch.index)
         query = features.detach() if self.config.mixer.detach_query else features
         weights, fused = self.mix(query, outputs)
-        return {
+        losses = {
             "mixer": self._mixer_loss(weights, fused, batch.label),
             "student": self._student_loss(features, logits, outputs, self._knowledge(batch.index, fused), batch.label),
         }
+        return {part: losses[part] for part in self.trained_parts()}
 
     def mix(self, student_features: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
-        """Attention weights (B, N) and fused predictions (B, K) for student features (B, feature_dim)."""
-        if self.config.mixer.weights == "equal":
+        """Weights of the sources (B, N) and fused predictions (B, K) for student features (B, feature_dim)."""
+        if self.mixer is None:
             weights = even_weights(outputs)
         else:
             weights = self.mixer(student_features, outputs.features, outputs.known_mass)
@@ -159,7 +159,7 @@ class HaT(StudentMethod):
 
     @torch.no_grad()
     def fused(self, view: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
-        """Attention weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
+        """Weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
         was_training = self.student.training
         self.student.eval()
         features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
@@ -210,3 +210,10 @@ class HaT(StudentMethod):
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
         self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
+
+
+def _new_mixer(student: Classifier, bank: SourceBank, config: MixerConfig) -> CrossAttentionMixer | None:
+    """The attention, or None where all sources count alike and there is nothing to learn."""
+    if config.weights == "equal":
+        return None
+    return CrossAttentionMixer(student.feature_dim, bank.feature_dims, config.dim, config.heads)

@@ -1,0 +1,51 @@
+"""HaT with one part taken away, or one choice made otherwise; ``configs/method`` holds the option that each changes."""
+
+from __future__ import annotations
+
+from hatlit.methods.base import register_method
+from hatlit.methods.hat import HaT
+
+
+@register_method("hat_no_coarse")
+class HaTNoCoarse(HaT):
+    """HaT without the coarse stage: every source of the zoo is judged on the labelled few."""
+
+
+@register_method("hat_random_sources")
+class HaTRandomSources(HaT):
+    """HaT on sources drawn at random from the whole zoo: what selection is worth."""
+
+
+@register_method("hat_equal_weights")
+class HaTEqualWeights(HaT):
+    """HaT without attention: all sources count alike."""
+
+
+@register_method("hat_no_dictionary")
+class HaTNoDictionary(HaT):
+    """HaT without the knowledge dictionary: the student learns from the mixer as it is at each batch."""
+
+
+@register_method("hat_no_gate")
+class HaTNoGate(HaT):
+    """HaT with an open gate: the dictionary is written after each epoch, whether or not the mixer got better."""
+
+
+@register_method("hat_fixed_alpha")
+class HaTFixedAlpha(HaT):
+    """HaT whose injection weight is one from the first write on, however accurate the mixer is."""
+
+
+@register_method("hat_fixed_heads")
+class HaTFixedHeads(HaT):
+    """HaT on sources as they are: neither they nor their heads are adapted to the labelled few."""
+
+
+@register_method("hat_no_hint")
+class HaTNoHint(HaT):
+    """HaT without the feature hint: the student learns from predictions alone."""
+
+
+@register_method("hat_learning_heads")
+class HaTLearningHeads(HaT):
+    """HaT whose sources' heads learn with the mixer (partial freezing)."""
