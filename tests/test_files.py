@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hatlit.files import cache_folder, write_atomically
+from hatlit.errors import InputError
+from hatlit.files import cache_folder, save_words, saved_words, write_atomically
 
 
 def listing(folder):
@@ -89,3 +90,16 @@ def test_where_the_cache_is(monkeypatch, variables, expected):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(expected)
+
+
+def test_a_command_line_is_kept_and_turned_to_where_it_lies_now(tmp_path):
+    save_words(tmp_path, ["--methods", "hat", "--out", "elsewhere"])
+    assert saved_words(str(tmp_path)) == ["--methods", "hat", "--out", "elsewhere", "--out", str(tmp_path)]
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"words": 3}', "\x00"])
+def test_without_a_command_line_there_is_nothing_to_go_on_with(tmp_path, content):
+    if content is not None:
+        (tmp_path / "command.json").write_text(content)
+    with pytest.raises(InputError, match=r"nothing in .* to go on with"):
+        saved_words(str(tmp_path))

@@ -9,12 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from hatlit.config import (
     CompareConfig,
     ListConfig,
     PlotConfig,
     StudentsConfig,
+    StudyConfig,
     TrainConfig,
     ZooAddConfig,
     ZooBuildConfig,
@@ -22,10 +24,11 @@ from hatlit.config import (
 from hatlit.errors import InputError, unknown_name
 from hatlit.options import parse
 
-USAGE = """usage: hatlit COMMAND [options]      (train, compare, data plot, zoo build and zoo add have --help)
+USAGE = """usage: hatlit COMMAND [options]      (train, compare, study, data plot, zoo build, zoo add: --help)
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
-  compare          run methods on several targets and seeds, and set them side by side
+  compare          run methods on several targets and seeds, and set them side by side (--resume DIR goes on)
+  study NAME       answer one question about the method (--help lists the studies)
   data             list the data sets
   data plot        draw some samples of each domain
   encoders         list the encoders
@@ -40,6 +43,9 @@ USAGE = """usage: hatlit COMMAND [options]      (train, compare, data plot, zoo 
 """
 
 HELP = ("-h", "--help")
+
+#: One file a study.
+STUDIES = Path(__file__).parent / "experiments" / "studies"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,14 +98,49 @@ def _train(words: list[str]) -> int:
 
 
 def _compare(words: list[str]) -> int:
+    if words[:1] == ["--resume"]:
+        words = _saved_words(words[1:])
     about = ("compare", "Runs methods on targets with several seeds and sets them side by side.", words)
     config = parse(CompareConfig, *about)
     from hatlit.experiments.compare import compare
     from hatlit.experiments.display import Display
 
     _load(config.plugin)
-    compare({method: parse(CompareConfig, *about, method=method) for method in config.methods}, Display())
+    compare({method: parse(CompareConfig, *about, method=method) for method in config.methods}, Display(), words)
     return 0
+
+
+def _saved_words(words: list[str]) -> list[str]:
+    """What an earlier comparison was asked for, and what is asked for now on top of it."""
+    from hatlit.files import saved_words
+
+    folder, rest = _folder(words, "compare --resume")
+    return [*saved_words(folder), *rest]
+
+
+def _study(words: list[str]) -> int:
+    name, rest = _study_name(words)
+    about = (f"study {name}", "Answers one question about the method; docs/studies.md says which.", rest)
+    config = parse(StudyConfig, *about)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.study import run_study
+
+    _load(config.plugin)
+    run_study(name, config, lambda method: parse(StudyConfig, *about, method=method), Display(), rest)
+    return 0
+
+
+def _study_name(words: list[str]) -> tuple[str, list[str]]:
+    """Takes the name of a study off the front of a command line; each is a file, so that nothing is imported."""
+    known = sorted(path.stem for path in STUDIES.glob("[!_]*.py"))
+    if words and words[0] in HELP:
+        print(f"usage: hatlit study NAME [options]\n\nNAME is one of {', '.join(known)}.")
+        raise SystemExit(0)
+    if not words or words[0].startswith("-"):
+        raise InputError(f"'hatlit study' wants the NAME of a study first: {', '.join(known)}.")
+    if words[0] not in known:
+        raise unknown_name("study", words[0], known)
+    return words[0], words[1:]
 
 
 def _zoo_build(words: list[str]) -> int:
@@ -214,6 +255,7 @@ def _methods(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
+    "study": _study,
     "data": _data,
     "data plot": _data_plot,
     "encoders": _encoders,

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from hatlit.errors import InputError
+
+#: Keeps the command line that a folder was made with.
+COMMAND = "command.json"
 
 
 def cache_folder() -> Path:
@@ -13,6 +20,28 @@ def cache_folder() -> Path:
     named = os.environ.get("HATLIT_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(named) if named else Path(base) / "hatlit"
+
+
+def save_words(folder: Path, words: Sequence[str]) -> None:
+    """Keeps a command line with what it makes, so that ``saved_words`` can go on with it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    write_atomically(folder / COMMAND, json.dumps({"words": list(words)}) + "\n")
+
+
+def saved_words(folder: str) -> list[str]:
+    """The command line that a folder was made with, turned to that folder wherever it lies now.
+
+    Raises:
+        InputError: none is kept there.
+    """
+    try:
+        words = [str(word) for word in json.loads((Path(folder) / COMMAND).read_text())["words"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"There is nothing in '{folder}' to go on with: it has no readable {COMMAND}.") from error
+    return [*words, "--out", folder]
 
 
 def file_hash(path: Path) -> str:

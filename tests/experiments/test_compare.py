@@ -1,4 +1,4 @@
-"""Methods side by side: the arithmetic by hand, and a whole comparison in which one run cannot succeed."""
+"""Methods side by side: which runs there are, and a whole comparison in which one run cannot succeed."""
 
 import csv
 import io
@@ -9,128 +9,15 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 import pytest
 
+from hatlit.cli import main
 from hatlit.config import AdaptConfig, CompareConfig, DataConfig, LabelsConfig, SourcesConfig, TrainerConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
-from hatlit.experiments import compare as module
-from hatlit.experiments.compare import (
-    SCORES,
-    as_csv,
-    as_markdown,
-    choose_targets,
-    compare,
-    finding,
-    interval,
-    run_config,
-    summarise,
-    summary_table,
-    title_of,
-)
+from hatlit.experiments import pool as module
+from hatlit.experiments.compare import as_csv, choose_targets, compare, labels_of, run_config, title_of
 from hatlit.experiments.fleet import build_zoo
-
-
-def test_the_interval_of_one_value_is_that_value():
-    assert interval([0.3], ["ann"]) == {"mean": 0.3, "low": 0.3, "high": 0.3}
-
-
-def test_the_interval_of_equal_values_has_no_width():
-    assert interval([0.5] * 4, ["ann", "ann", "bob", "cid"]) == {"mean": 0.5, "low": 0.5, "high": 0.5}
-
-
-def test_the_interval_of_two_targets_spans_both():
-    # Of two targets drawn with replacement, the mean is the lower one, the middle, or the upper one: 1/4, 1/2, 1/4.
-    assert interval([0.0, 1.0], ["ann", "bob"]) == {"mean": 0.5, "low": 0.0, "high": 1.0}
-
-
-def test_targets_are_drawn_whole():
-    """Seeds of one target resemble one another, so more of them make no interval narrower."""
-    assert interval([0.0, 1.0], ["ann", "ann"]) == {"mean": 0.5, "low": 0.5, "high": 0.5}
-    assert interval([0.0, 0.0, 1.0, 1.0], ["ann", "ann", "bob", "bob"]) == {"mean": 0.5, "low": 0.0, "high": 1.0}
-
-
-def test_targets_with_more_runs_count_more():
-    # Drawn twice: ann alone 0, bob alone 1, both (0 + 0 + 0 + 1) / 4.
-    assert interval([0.0, 0.0, 0.0, 1.0], ["ann", "ann", "ann", "bob"]) == {"mean": 0.25, "low": 0.0, "high": 1.0}
-
-
-def test_the_interval_is_about_two_standard_errors_wide_on_either_side():
-    values = np.random.default_rng(1).normal(0.7, 0.1, 400)
-    targets = [str(number) for number in range(400)]
-    found = interval(values, targets)
-    error = values.std() / np.sqrt(len(values))
-    assert found["mean"] == pytest.approx(values.mean())
-    assert found["low"] == pytest.approx(values.mean() - 1.96 * error, abs=0.3 * error)
-    assert found["high"] == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
-    assert interval(values, targets) == found, "the same values always give the same interval"
-
-
-def row(method, target, seed, accuracy, sent=1000, seconds=2.0):
-    scores = {"accuracy": accuracy, "balanced_accuracy": accuracy / 2, "macro_f1": accuracy / 4}
-    return {"method": method, "target": target, "seed": seed, **scores, "bytes": sent, "seconds": seconds}
-
-
-def test_the_finding_says_ahead_behind_or_undecided():
-    def lead(low, mean, high):
-        return {"hat_minus_this": {"low": low, "mean": mean, "high": high}}
-
-    methods = {"hat": {}, "a": lead(0.01, 0.02, 0.03), "b": lead(-0.3, -0.2, -0.1), "c": lead(-0.1, 0.1, 0.3)}
-    assert finding({"methods": methods}) == (
-        "hat is ahead of a (+2.0 points); behind b (-20.0 points); undecided against c (+10.0 points)."
-    )
-    assert finding({"methods": {"labels_only": {}}}) == ""
-
-
-def test_methods_are_compared_pair_by_pair():
-    rows = [
-        row("hat", "ann", 0, 0.9),
-        row("labels_only", "ann", 0, 0.5),
-        row("hat", "cid", 0, 0.7),
-        row("labels_only", "cid", 0, 0.6),
-        row("labels_only", "bob", 0, 0.1),  # hat failed here, so this pair cannot count
-        row("hat", "bob", 1, 0.2),  # labels_only failed here
-    ]
-    described = summarise(rows)["methods"]
-    assert list(described) == ["hat", "labels_only"]
-    assert described["labels_only"]["n"] == 3
-    assert described["labels_only"]["accuracy"]["mean"] == pytest.approx(0.4)
-    assert described["labels_only"]["balanced_accuracy"]["mean"] == pytest.approx(0.2)
-    assert described["labels_only"]["macro_f1"]["mean"] == pytest.approx(0.1)
-    ahead = described["labels_only"]["hat_minus_this"]
-    assert ahead["mean"] == pytest.approx((0.4 + 0.1) / 2)
-    assert (ahead["low"], ahead["high"]) == (pytest.approx(0.1), pytest.approx(0.4))
-    assert "hat_minus_this" not in described["hat"]
-
-
-def test_bytes_are_a_mean_and_seconds_a_median():
-    rows = [
-        row("hat", "ann", seed, 0.5, sent, seconds) for seed, (sent, seconds) in enumerate([(0, 1), (0, 2), (9, 60)])
-    ]
-    described = summarise(rows)["methods"]["hat"]
-    assert (described["bytes"], described["seconds"]) == (3.0, 2.0)
-
-
-def test_without_the_reference_nobody_is_ahead():
-    described = summarise([row("labels_only", "ann", 0, 0.5), row("best_source", "ann", 0, 0.6)])["methods"]
-    assert all("hat_minus_this" not in one for one in described.values())
-
-
-def test_without_a_common_pair_nobody_is_ahead():
-    described = summarise([row("hat", "ann", 0, 0.5), row("labels_only", "ann", 1, 0.6)])["methods"]
-    assert "hat_minus_this" not in described["labels_only"]
-
-
-def test_the_table_has_the_best_first():
-    summary = summarise([row("labels_only", "ann", 0, 0.5), row("hat", "ann", 0, 0.75)])
-    table = summary_table(summary)
-    assert [one["method"] for one in table] == ["hat", "labels_only"]
-    assert table[0]["accuracy"] == "75.0 [75.0, 75.0]"
-    assert (table[0]["hat ahead by"], table[1]["hat ahead by"]) == ("-", "25.0 [25.0, 25.0]")
-    assert (table[0]["kB moved"], table[0]["runs"]) == ("1", "1")
-    lines = as_markdown(table).split("\n")
-    assert lines[0].startswith("| method | runs | accuracy |")
-    assert set(lines[1].replace("|", " ").split()) == {"---"}
-    assert len(lines) == 4
-    assert len({line.count("|") for line in lines}) == 1
+from hatlit.experiments.pool import COLUMNS, KILLED, STAGES, Runs, failed
+from hatlit.experiments.summary import SCORES
 
 
 @pytest.mark.parametrize(
@@ -142,14 +29,14 @@ def test_the_table_has_the_best_first():
     ],
 )
 def test_the_title_says_what_was_run(changes, says):
-    summary = {"data": "spar", "is_demo": False, "targets": ["a", "b"], "seeds": 3}
-    title = title_of(summary, CompareConfig(**changes))
-    assert title == f"spar (imu): 2 targets x 3 seeds, labels: {says}"
-    assert "demo data, simulated" in title_of({**summary, "is_demo": True}, CompareConfig())
+    labels = labels_of(CompareConfig(**changes))
+    summary = {"data": "spar", "is_demo": False, "modality": "imu", "targets": ["a", "b"], "seeds": 3, "labels": labels}
+    assert title_of(summary) == f"spar (imu): 2 targets x 3 seeds, labels: {says}"
+    assert "demo data, simulated" in title_of({**summary, "is_demo": True})
 
 
 def test_csv_keeps_every_field():
-    rows = [{"method": "hat", "failed": ""}, {"method": "labels_only", "failed": 'a "reason", with commas'}]
+    rows = [dict.fromkeys(COLUMNS, "1"), {**dict.fromkeys(COLUMNS, ""), "failed": 'a "reason", with commas'}]
     assert list(csv.DictReader(io.StringIO(as_csv(rows)))) == rows
 
 
@@ -188,7 +75,7 @@ def test_targets_that_cannot_be(ten, targets, says):
 def test_a_run_gets_every_option_of_the_comparison():
     config = CompareConfig(labels=LabelsConfig(per_class=4), num_sources=2, student="cnn_tiny", out="here", zoo="z")
     run = run_config(config, "best_source", "ann", 7)
-    assert (run.method, run.target, run.seed, run.wandb) == ("best_source", "ann", 7, "off")
+    assert (run.method, run.target, run.seed, run.wandb, run.wandb_group) == ("best_source", "ann", 7, "off", "here")
     assert (run.labels.per_class, run.num_sources, run.student, run.zoo) == (4, 2, "cnn_tiny", "z")
     assert run.out == "here/runs"
 
@@ -200,15 +87,9 @@ RESULT = {
     "labels_fingerprint": "f" * 64,
     "bytes": None,
     "seconds": {"total": 1.0},
-}
-
-RESULT_ROW = {
-    **dict.fromkeys(SCORES, 0.5),
-    "labels": 3,
-    "labels_fingerprint": "f",
-    "bytes": 0,
-    "seconds": 1,
-    "failed": "",
+    "peak_memory_bytes": 1,
+    "student": {"parameters": 1, "bytes": 4},
+    "run": "somewhere",
 }
 
 
@@ -216,7 +97,7 @@ class Here:
     """Stands in for the pool of processes and does the work in this one."""
 
     def __init__(self, jobs, context, initializer, initargs):
-        initializer(*initargs)
+        pass
 
     def __enter__(self):
         return self
@@ -317,9 +198,11 @@ def test_a_comparison(in_this_process, options, display, tmp_path):
         for m in ("hat", "labels_only")
     )
     assert summary["methods"]["hat"]["accuracy"]["mean"] == pytest.approx(np.mean(hat))
-    assert summary["methods"]["labels_only"]["hat_minus_this"]["mean"] == pytest.approx(
-        np.mean(np.subtract(hat, alone))
-    )
+    lead = summary["methods"]["labels_only"]["against_reference"]
+    assert lead["difference"]["mean"] == pytest.approx(np.mean(np.subtract(hat, alone)))
+    assert lead["wins"] + lead["ties"] + lead["losses"] == 2
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "report.md").is_file()
     shown = display.shown()
     assert "failed: hat on mute, seed 0: Target 'mute' has no labelled sample" in shown
     assert shown.index("failed:") < shown.index("hat ahead by")
@@ -357,30 +240,56 @@ def test_where_every_run_fails_the_first_reason_is_told(in_this_process, options
         (InputError("No label."), "No label."),
     ],
 )
-def test_what_breaks_in_one_run_stays_in_its_row(
-    in_this_process, options, display, tmp_path, monkeypatch, error, reason
-):
-    def train(config, display, beside):
+def test_what_breaks_in_one_run_stays_in_its_row(in_this_process, options, monkeypatch, error, reason):
+    def train(config, display, one_of_many):
         if config.target == "bob":
             raise error
         return RESULT
 
     monkeypatch.setattr(module, "train", train)
-    summary = compare(options("labels_only", targets="bob,ann"), display)
-    assert [one["failed"] for one in rows_of(tmp_path / "out")] == [reason, ""]
-    assert summary["methods"]["labels_only"]["n"] == 1
+    config = next(iter(options("labels_only").values()))
+    runs = [run_config(config, "labels_only", target, 0) for target in ("bob", "ann")]
+    assert {row["target"]: row["failed"] for row in Runs(runs, 1)} == {"bob": reason, "ann": ""}
 
 
-def test_a_killed_process_leaves_rows_that_say_so(in_this_process, options, display, tmp_path, monkeypatch):
+def test_of_the_runs_at_work_when_a_process_died_only_the_culprit_fails(in_this_process, options, monkeypatch):
+    tried = []
+
     def run_one(config):
-        if config.target == "bob":
+        tried.append(config.target)
+        if config.target == "bob" or (config.target == "ann" and tried.count("ann") == 1):
             raise BrokenProcessPool("a process ended abruptly")
-        return {**RESULT_ROW, "method": config.method, "target": config.target, "seed": config.seed}
+        return {**failed(config, ""), "accuracy": 1.0}
 
-    monkeypatch.setattr(module, "_run_one", run_one)
-    compare(options("labels_only", targets="bob,ann"), display)
-    failed = [one["failed"] for one in rows_of(tmp_path / "out")]
-    assert failed == ["its process was killed; the same command runs it again", ""]
+    monkeypatch.setattr(module, "run_one", run_one)
+    config = next(iter(options("labels_only", targets="ann,bob,mute").values()))
+    runs = [run_config(config, "labels_only", target, 0) for target in ("ann", "bob", "mute")]
+    rows = {row["target"]: row for row in Runs(runs, jobs=2)}
+    assert {target: row["failed"] for target, row in rows.items()} == {"ann": "", "bob": KILLED, "mute": ""}
+    assert tried.count("mute") == 1
+
+
+@pytest.mark.slow
+def test_a_process_that_is_really_killed_is_one_failed_row(options, display, tmp_path):
+    """Seed 0 kills its process; the run after it comes to its end."""
+    plugin = tmp_path / "deadly.py"
+    plugin.write_text(
+        "import os\n"
+        "from hatlit.methods.base import StudentMethod, register_method\n"
+        "@register_method('deadly')\n"
+        "class Deadly(StudentMethod):\n"
+        "    'Kills its process where the seed is 1.'\n"
+        "    needs_sources = False\n"
+        "    @classmethod\n"
+        "    def build(cls, task):\n"
+        "        if task.config.seed == 0:\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "        return super().build(task)\n"
+    )
+    config = next(iter(options("labels_only", targets="ann", plugin=str(plugin)).values()))
+    runs = [run_config(config, "deadly", "ann", seed) for seed in range(2)]
+    rows = {row["seed"]: row["failed"] for row in Runs(runs, jobs=1)}
+    assert rows == {0: KILLED, 1: ""}
 
 
 def test_names_are_looked_up_before_anything_runs(in_this_process, options, display, tmp_path):
@@ -395,18 +304,45 @@ def test_sources_are_trained_once_for_all_runs(in_this_process, options, display
     monkeypatch.setattr(
         display, "track", lambda items, doing: trained.append((doing, len(items))) or iter(items), raising=True
     )
-    monkeypatch.setattr(module, "train", lambda config, display, beside: RESULT)
-    compare(options("hat", zoo=None, data=DataConfig("arrays", str(arrays)), targets="all"), display)
+    monkeypatch.setattr(module, "train", lambda config, display, one_of_many: RESULT)
+    with pytest.raises(FileNotFoundError):  # there is no run to report on
+        compare(options("hat", zoo=None, data=DataConfig("arrays", str(arrays)), targets="all"), display)
     assert trained == [("training sources", 2), ("training sources", 1), ("runs", 3)]
 
 
-def test_seconds_are_those_of_the_method_alone(in_this_process, options, display, tmp_path, monkeypatch):
-    seconds = {"data": 5.0, "zoo": 9.0, "hat: training": 1.5, "hat: test": 0.25, "total": 15.75}
-    result = {**RESULT, "bytes": {"total": 7}, "seconds": seconds}
-    monkeypatch.setattr(module, "train", lambda config, display, beside: result)
-    compare(options("hat", targets="ann"), display)
-    (one,) = rows_of(tmp_path / "out")
-    assert (one["seconds"], one["bytes"], one["labels_fingerprint"]) == ("1.75", "7", "f" * 16)
+def test_a_row_tells_seconds_and_bytes_by_stage(in_this_process, options, tmp_path, monkeypatch):
+    seconds = {
+        "data": 5.0,
+        "zoo": 9.0,
+        "hat: preparation": 0.5,
+        "hat: training": 1.5,
+        "hat: test": 0.25,
+        "total": 16.25,
+    }
+    stages = {stage: {"up": 1, "down": number} for number, stage in enumerate(STAGES)}
+    result = {**RESULT, "bytes": {"total": 6, "stages": stages}, "seconds": seconds}
+    monkeypatch.setattr(module, "train", lambda config, display, one_of_many: result)
+    (row,) = Runs([run_config(next(iter(options("hat").values())), "hat", "ann", 0)], 1)
+    assert tuple(row) == COLUMNS
+    assert (row["training_seconds"], row["preparation_seconds"], row["bytes"]) == (1.5, 0.5, 6)
+    assert [row[f"bytes_{stage}"] for stage in STAGES] == [1, 2, 3]
+    assert row["labels_fingerprint"] == "f" * 16
+
+
+@pytest.mark.slow
+def test_going_on_with_a_comparison(options, tmp_path, arrays, capsys, monkeypatch):
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+    words = f"--data.name arrays --data.root {arrays} --methods labels_only --targets ann --seeds 1 --jobs 1"
+    out = tmp_path / "first"
+    assert main(["compare", *words.split(), "--trainer.max_epochs", "1", "--out", str(out)]) == 0
+    first = json.loads((out / "summary.json").read_text())
+    out.rename(tmp_path / "moved")
+    assert main(["compare", "--resume", str(tmp_path / "moved"), "--seeds", "2"]) == 0
+    second = json.loads((tmp_path / "moved" / "summary.json").read_text())
+    assert (first["seeds"], second["seeds"]) == (1, 2)
+    assert len(list((tmp_path / "moved" / "runs").glob("*/done"))) == 2
+    assert main(["compare", "--resume", str(tmp_path)]) == 2
+    assert "to go on with" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -416,5 +352,5 @@ def test_another_process_comes_to_the_same_numbers(options, display, tmp_path, m
     here = compare(options(targets="ann"), display)
     for summary in (elsewhere, here):
         for one in summary["methods"].values():
-            del one["seconds"]
+            del one["training_seconds"], one["peak_memory_bytes"]
     assert elsewhere == here

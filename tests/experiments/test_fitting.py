@@ -9,9 +9,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from hatlit.config import TrainerConfig
+from hatlit.config import LabelsConfig, TrainerConfig
+from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.target.batches import TargetDataModule
+from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
-from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, make_trainer
+from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, make_trainer, planned_epochs
 
 EPOCHS = 4
 
@@ -156,3 +159,12 @@ def test_hardware_that_is_not_there_is_refused(options):
     with pytest.raises(InputError, match="The Trainer cannot be set up as --trainer asks: ") as error:
         make_trainer(TrainerConfig(**options), [], [])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("max_epochs", "max_steps", "planned"), [(5, 1000, 5), (5, 1, 1), (60, 13, 3), (60, 12, 2)])
+def test_no_pass_begins_behind_the_last_step(make_domain, max_epochs, max_steps, planned):
+    domain = make_domain("ann", 0, rows=90)
+    target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0))
+    data = TargetDataModule(target.rows(target.spec), 13, seed=0)
+    assert data.steps_per_epoch == 6
+    assert planned_epochs(data, TrainerConfig(max_epochs=max_epochs, max_steps=max_steps)) == planned

@@ -172,6 +172,21 @@ def test_other_data_or_other_training_is_another_cached_zoo(people, make_domain,
     assert len(urls) == 3
 
 
+def test_control_sources_join_with_honest_cards_and_without_disturbing_others(people, cache):
+    config = SourcesConfig(encoders="cnn_nano", max_epochs=2, controls=1)
+    zoo = cached_zoo(people, people.domains[1], config, 1, (), Progress())
+    assert sorted(zoo.ids()) == ["ann", "cid", "control-random-00", "control-shuffled-00"]
+    random, shuffled, honest = (zoo.card(name) for name in ("control-random-00", "control-shuffled-00", "ann"))
+    assert (random.domain, shuffled.domain) == ("ann", "ann")
+    assert (random.training.max_epochs, shuffled.training.max_epochs) == (0, 2)
+    assert random.sha256 != shuffled.sha256 != honest.sha256
+    plain = cached_zoo(people, people.domains[1], QUICK, 1, (), Progress())
+    assert sorted(plain.ids()) == ["ann", "cid"]
+    stamp = (Path(zoo.url) / "sources" / "control-random-00" / "card.json").stat().st_mtime_ns
+    cached_zoo(people, people.domains[1], config, 1, (), Progress())
+    assert (Path(zoo.url) / "sources" / "control-random-00" / "card.json").stat().st_mtime_ns == stamp
+
+
 def test_a_single_domain_has_nobody_to_learn_from(people, cache):
     alone = DomainSet("arrays", "imu", people.domains[:1], people.class_names)
     with pytest.raises(InputError, match="no labelled domain besides the target 'ann'; name a --zoo"):

@@ -1,5 +1,7 @@
 """A run's folder is named by what changes its result, and is done only when it says so."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,28 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     config = TrainConfig(out=str(tmp_path / "file"))
     with pytest.raises(InputError, match=r"cannot be written .*choose another --out"):
         RunFolder.of(config, "ann", "f").start(config)
+
+
+def test_two_do_not_work_in_one_folder(tmp_path):
+    said, order = [], []
+    folder = RunFolder(tmp_path / "run")
+
+    def later():
+        with RunFolder(tmp_path / "run").alone(said.append):
+            order.append("later")
+
+    with folder.alone(said.append):
+        thread = threading.Thread(target=later)
+        thread.start()
+        while not said:
+            time.sleep(0.01)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "later"]
+    assert said == [f"Another process is at work on {tmp_path / 'run'}; waiting for it"]
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose another --out"), RunFolder(tmp_path / "file" / "run").alone(print):
+        pass

@@ -14,7 +14,7 @@ from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
 from hatlit.zoo.card import Statistic
 from hatlit.zoo.store import Zoo
-from hatlit.zoo.train_source import TrainedSource, default_encoders, train_source
+from hatlit.zoo.train_source import TrainedSource, default_encoders, random_source, shuffled, train_source
 from hatlit.zoo.weights import encode_weights
 
 CONFIG = SourcesConfig(max_epochs=8, batch_size=16)
@@ -114,3 +114,24 @@ def test_default_encoders_are_the_tiny_ones_of_every_family_that_suits() -> None
     for nothing in ({"modality": "smell"}, {"shape": (4,)}):
         with pytest.raises(InputError, match="No encoder is registered"):
             default_encoders(spec.with_(**nothing))
+
+
+def test_a_control_with_random_weights_says_what_it_is_worth() -> None:
+    domain = make_domain()
+    first, again, other = (random_source(domain, TRAIN, TEST, "cnn_nano", seed) for seed in (0, 0, 1))
+    assert first.training.max_epochs == 0
+    assert first.accuracy < 0.9
+    weights = [torch.cat([p.flatten() for p in one.model.parameters()]) for one in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_shuffled_labels_are_the_same_labels_elsewhere() -> None:
+    domain = make_domain()
+    believed = shuffled(domain, seed=0)
+    assert np.array_equal(
+        np.bincount(believed.labels[believed.labels >= 0]), np.bincount(domain.labels[domain.labels >= 0])
+    )
+    assert not np.array_equal(believed.labels, domain.labels)
+    assert np.array_equal(believed.labels < 0, domain.labels < 0)
+    assert np.array_equal(believed.samples, domain.samples)

@@ -40,6 +40,8 @@ class ExpansionConfig:
         distillation: options that the other methods with a teacher share.
         optimizer: how the student learns.
         trainer: epochs, batches and hardware.
+        tune: how many settings of learning rate and distillation weight are tried by cross-validation on the labelled
+            few, for every method alike; 0 keeps the settings as they are.
         out: folder under which each run gets a folder of its own.
         jobs: processes that work side by side where the work can be shared out; 0 means one a core.
         plugin: Python files whose encoders, data sets and methods are registered first.
@@ -59,15 +61,18 @@ class ExpansionConfig:
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tune: int = 0
     out: str = "runs"
     jobs: int = 0
     plugin: Names = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.plugin = names(self.plugin)
-        at_least("", self, jobs=0)
+        at_least("", self, jobs=0, tune=0)
         if self.zoo == "":
             raise InputError("--zoo is empty; name a folder, or leave the option out to train the sources.")
+        if self.zoo is not None and self.sources.controls:
+            raise InputError("--sources.controls joins sources that are trained here; it cannot change a given --zoo.")
         if self.num_sources is not None:
             at_least("", self, num_sources=1)
 
@@ -81,12 +86,14 @@ class TrainConfig(ExpansionConfig):
         method: what turns sources and target data into a student.
         seed: of labels, weights and batches.
         wandb: where Weights & Biases logs go; auto is online when a key is configured, else off.
+        wandb_group: under which the run is filed there.
     """
 
     target: str | None = None
     method: str = "hat"
     seed: int = 0
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
+    wandb_group: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,12 +110,14 @@ class CompareConfig(ExpansionConfig):
         methods: which methods.
         targets: all, a number (that many, evenly spread over the data set), or names.
         seeds: how many seeds, from 0 on.
+        wandb: where Weights & Biases logs go, a run each and one that sums them up, in one group.
         markdown: file that the closing table is also written to.
     """
 
     methods: Names = "labels_only,best_source,hat"
     targets: Names = "all"
     seeds: int = 3
+    wandb: Literal["auto", "online", "offline", "off"] = "off"
     markdown: str | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +129,32 @@ class CompareConfig(ExpansionConfig):
         at_least("", self, seeds=1)
         if self.trainer.devices > 1:
             raise InputError("A comparison shares its runs among --jobs; --trainer.devices must stay 1.")
+
+
+@dataclass
+class StudyConfig(ExpansionConfig):
+    """Answers one question about the method with runs or measurements on several targets.
+
+    Args:
+        targets: all, a number (that many, evenly spread over the data set), or names.
+        seeds: how many seeds, from 0 on.
+        values: what the study goes through, such as numbers of labels; without it, the study's own list.
+        out: folder of the study.
+    """
+
+    targets: Names = "all"
+    seeds: int = 3
+    values: Names = field(default_factory=list)
+    out: str = "study"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.targets, self.values = names(self.targets), names(self.values)
+        if not self.targets:
+            raise InputError("--targets names none; give at least one.")
+        at_least("", self, seeds=1)
+        if self.trainer.devices > 1:
+            raise InputError("A study shares its runs among --jobs; --trainer.devices must stay 1.")
 
 
 @dataclass

@@ -57,6 +57,8 @@ class SourcesConfig:
         weight_decay: of AdamW.
         seed: of initial weights, batch order and dropout.
         modality: what the sources see, where that is another modality of the same (paired) samples.
+        controls: how many useless sources of each kind join the others, to see that they are not chosen: ones with
+            random weights, and ones trained on shuffled labels.
     """
 
     encoders: Names = field(default_factory=list)
@@ -66,10 +68,11 @@ class SourcesConfig:
     weight_decay: float = 1e-4
     seed: int = 0
     modality: str | None = None
+    controls: int = 0
 
     def __post_init__(self) -> None:
         self.encoders = names(self.encoders)
-        at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0)
+        at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0, controls=0)
 
 
 @dataclass
@@ -148,6 +151,7 @@ class TrainerConfig:
 
     Args:
         max_epochs: passes over the target's training samples.
+        max_steps: batches after which no further pass begins, so that many unlabelled samples do not take for ever.
         batch_size: samples a step, labelled and unlabelled together.
         augment: whether the student's view is randomly changed while training.
         accelerator: cpu, gpu, or auto.
@@ -157,6 +161,7 @@ class TrainerConfig:
     """
 
     max_epochs: int = 60
+    max_steps: int = 2000
     batch_size: int = 32
     augment: bool = True
     accelerator: str = "auto"
@@ -165,7 +170,7 @@ class TrainerConfig:
     checkpoint_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        at_least("trainer.", self, max_epochs=1, batch_size=2, devices=1, checkpoint_seconds=0)
+        at_least("trainer.", self, max_epochs=1, max_steps=1, batch_size=2, devices=1, checkpoint_seconds=0)
 
 
 @dataclass

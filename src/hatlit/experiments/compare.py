@@ -3,50 +3,46 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
-import multiprocessing
-import os
-from collections.abc import Iterator, Mapping, Sequence, Sized
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from hatlit.config import CompareConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
-from hatlit.experiments.train import check_names, train
-from hatlit.files import write_atomically
+from hatlit.experiments.folder import RunFolder
+from hatlit.experiments.pool import COLUMNS, Row, Runs
+from hatlit.experiments.report.comparison import ComparisonReport, RunExample, write_comparison
+from hatlit.experiments.summary import as_markdown, finding, summarise, summary_table
+from hatlit.experiments.tracking import start_wandb
+from hatlit.experiments.train import check_names
+from hatlit.files import save_words, write_atomically
 from hatlit.methods.base import METHODS
-from hatlit.registry import load_plugin
-
-#: The method that the others are measured against, pair by pair.
-REFERENCE = "hat"
-
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
-
-#: Resamplings behind each interval.
-RESAMPLINGS = 2000
-
-Row = dict[str, Any]
 
 
-def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str, Any]:
+def compare(settings: Mapping[str, CompareConfig], display: Display, words: Sequence[str] = ()) -> dict[str, Any]:
     """Runs every method on every target with every seed, as many at a time as there are jobs.
 
-    Runs that are done already are not repeated. A run that fails is a row with its reason.
+    Runs that are done already are not repeated. A run that fails is a row with its reason, and is tried again by the
+    next call.
 
     Args:
         settings: the options of each method; they differ only in what its shipped settings change.
         display: speaks to the user.
+        words: the command line that the options came from.
 
     Returns:
         What ``summary.json`` holds.
@@ -56,6 +52,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str
     """
     config = next(iter(settings.values()))
     data = read_domains(config.modality, config.data, display)
+    asked = read_asked(data, config.data, config.sources, display)
     targets = choose_targets(data, config)
     runs = [
         run_config(settings[method], method, target, seed)
@@ -65,28 +62,30 @@ def compare(settings: Mapping[str, CompareConfig], display: Display) -> dict[str
     ]
     for run in runs:
         check_names(run)
-    _train_missing_sources(read_asked(data, config.data, config.sources, display), targets, config, settings, display)
-    rows = list(display.track(_Runs(runs, config.jobs), "runs"))
-    write_atomically(Path(config.out) / "results.csv", as_csv(rows))
-    finished = [row for row in rows if not row["failed"]]
-    for row in rows:
-        if row["failed"]:
-            display.say(f"failed: {row['method']} on {row['target']}, seed {row['seed']}: {row['failed']}")
-    if not finished:
+    out = Path(config.out)
+    _keep(out, words)
+    _train_missing_sources(asked, targets, config, settings, display)
+    rows = _run(runs, config, display)
+    if all(row["failed"] for row in rows):
         raise InputError(f"Every run failed, the first because: {rows[0]['failed']}")
     summary = {
         "data": data.name,
         "is_demo": data.is_demo,
+        "modality": config.modality,
         "targets": targets,
         "seeds": config.seeds,
-        **summarise(finished),
+        "labels": labels_of(config),
+        "command": shlex.join(["hatlit", "compare", *words]),
+        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
+        "data_fingerprint": data.fingerprint[:16],
+        "labels_fingerprint": _same_labels(rows),
+        **summarise(rows),
     }
-    write_atomically(Path(config.out) / "summary.json", json.dumps(summary, indent=2) + "\n")
-    table = summary_table(summary)
-    display.table(title_of(summary, config), table)
-    display.say(finding(summary))
-    if config.markdown:
-        write_atomically(Path(config.markdown), f"{title_of(summary, config)}\n\n{as_markdown(table)}\n")
+    summary["finding"] = finding(summary)
+    write_atomically(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_comparison(out, ComparisonReport(summary, rows, _example(out, summary["reference"], rows)))
+    _log(summary, config, display)
+    _tell(summary, rows, config, display)
     return summary
 
 
@@ -111,161 +110,111 @@ def run_config(config: CompareConfig, method: str, target: str, seed: int) -> Tr
     """The options of one run of a comparison."""
     shared = {field.name: getattr(config, field.name) for field in fields(ExpansionConfig)}
     return TrainConfig(
-        **{**shared, "out": str(Path(config.out) / "runs")}, method=method, target=target, seed=seed, wandb="off"
+        **{**shared, "out": str(Path(config.out) / "runs")},
+        method=method,
+        target=target,
+        seed=seed,
+        wandb=config.wandb,
+        wandb_group=Path(config.out).name,
     )
 
 
-def summarise(rows: Sequence[Row]) -> dict[str, Any]:
-    """Mean and 95 % interval of every score of every method, and of its distance to the reference, pair by pair.
-
-    Intervals resample whole targets, because runs of one target resemble one another whatever the seed.
-    """
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    by_pair = {(row["method"], row["target"], row["seed"]): row for row in rows}
-    described: dict[str, Any] = {}
-    for method in methods:
-        own = [row for row in rows if row["method"] == method]
-        targets = [row["target"] for row in own]
-        described[method] = {"n": len(own), **{s: interval([row[s] for row in own], targets) for s in SCORES}}
-        described[method]["bytes"] = float(np.mean([row["bytes"] for row in own]))
-        described[method]["seconds"] = float(np.median([row["seconds"] for row in own]))
-        paired = [row for row in own if (REFERENCE, row["target"], row["seed"]) in by_pair]
-        if paired and method != REFERENCE:
-            ahead = [by_pair[REFERENCE, row["target"], row["seed"]]["accuracy"] - row["accuracy"] for row in paired]
-            described[method][f"{REFERENCE}_minus_this"] = interval(ahead, [row["target"] for row in paired])
-    return {"methods": described}
+def labels_of(config: ExpansionConfig) -> str:
+    """How many labels the target has, in words."""
+    if config.labels.fraction:
+        return f"{config.labels.fraction:.0%} of the labels"
+    return f"{config.labels.per_class or 1} a class"
 
 
-def interval(values: Sequence[float], targets: Sequence[str]) -> dict[str, float]:
-    """Mean of values with a 95 % bootstrap interval that resamples whole targets, always with the same random numbers.
-
-    Args:
-        values: one a run.
-        targets: the target of each.
-    """
-    sample = np.asarray(values, dtype=np.float64)
-    _, place = np.unique(np.asarray(targets), return_inverse=True)
-    sums, counts = np.bincount(place, sample), np.bincount(place)
-    drawn = np.random.default_rng(0).integers(0, len(counts), (RESAMPLINGS, len(counts)))
-    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
-    return {"mean": float(sample.mean()), "low": float(low), "high": float(high)}
-
-
-def summary_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The closing table: a row a method, best first."""
-    ranked = sorted(summary["methods"].items(), key=lambda item: -item[1]["accuracy"]["mean"])
-    return [
-        {
-            "method": method,
-            "runs": str(one["n"]),
-            "accuracy": _percent(one["accuracy"]),
-            "balanced accuracy": _percent(one["balanced_accuracy"]),
-            "macro F1": _percent(one["macro_f1"]),
-            f"{REFERENCE} ahead by": _percent(one[f"{REFERENCE}_minus_this"])
-            if f"{REFERENCE}_minus_this" in one
-            else "-",
-            "kB moved": f"{one['bytes'] / 1000:.0f}",
-            "seconds": f"{one['seconds']:.1f}",
-        }
-        for method, one in ranked
-    ]
-
-
-def finding(summary: Mapping[str, Any]) -> str:
-    """One sentence on where the reference stands; undecided is what has zero inside its interval."""
-    verdicts: dict[str, list[str]] = {"ahead of": [], "behind": [], "undecided against": []}
-    for method, one in summary["methods"].items():
-        lead = one.get(f"{REFERENCE}_minus_this")
-        if lead is None:
-            continue
-        verdict = "ahead of" if lead["low"] > 0 else "behind" if lead["high"] < 0 else "undecided against"
-        verdicts[verdict].append(f"{method} ({100 * lead['mean']:+.1f} points)")
-    parts = [f"{verdict} {', '.join(methods)}" for verdict, methods in verdicts.items() if methods]
-    return f"{REFERENCE} is {'; '.join(parts)}." if parts else ""
-
-
-def title_of(summary: Mapping[str, Any], config: CompareConfig) -> str:
+def title_of(summary: Mapping[str, Any]) -> str:
     """One line that says what was run."""
-    labels = (
-        f"{config.labels.fraction:.0%} of the labels"
-        if config.labels.fraction
-        else f"{config.labels.per_class or 1} a class"
-    )
-    kind = "demo data, simulated" if summary["is_demo"] else config.modality
-    return f"{summary['data']} ({kind}): {len(summary['targets'])} targets x {summary['seeds']} seeds, labels: {labels}"
+    kind = "demo data, simulated" if summary["is_demo"] else summary["modality"]
+    runs = f"{len(summary['targets'])} targets x {summary['seeds']} seeds"
+    return f"{summary['data']} ({kind}): {runs}, labels: {summary['labels']}"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
     """Rows as CSV."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
 
 
-def as_markdown(table: Sequence[Mapping[str, str]]) -> str:
-    """Rows of texts as a Markdown table."""
-    head = list(table[0])
-    lines = [head, ["---"] * len(head), *(list(row.values()) for row in table)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def _run(runs: Sequence[TrainConfig], config: CompareConfig, display: Display) -> list[Row]:
+    """Runs all, and keeps ``results.csv`` at what is known so far; rows are in the order of the runs."""
+    place = {(run.method, run.target, run.seed): number for number, run in enumerate(runs)}
+    rows: list[Row] = []
+    for row in display.track(Runs(runs, config.jobs), "runs"):
+        if row["failed"]:
+            display.say(f"failed: {row['method']} on {row['target']}, seed {row['seed']}: {row['failed']}")
+        rows.append(row)
+        rows.sort(key=lambda one: place[one["method"], one["target"], one["seed"]])
+        _write(Path(config.out) / "results.csv", as_csv(rows))
+    return rows
 
 
-class _Runs(Sized):
-    """Runs in processes of one thread each; hands out a row a run, in order."""
-
-    def __init__(self, runs: Sequence[TrainConfig], jobs: int) -> None:
-        self._runs = runs
-        self._jobs = min(jobs or os.cpu_count() or 1, len(runs))
-
-    def __len__(self) -> int:
-        return len(self._runs)
-
-    def __iter__(self) -> Iterator[Row]:
-        # Spawned, because a forked process inherits locks of threads that do not exist in it.
-        context = multiprocessing.get_context("spawn")
-        plugins = list(self._runs[0].plugin)
-        with ProcessPoolExecutor(self._jobs, context, initializer=_prepare, initargs=(plugins,)) as pool:
-            waiting = [(run, pool.submit(_run_one, run)) for run in self._runs]
-            for run, future in waiting:
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    yield _failed(run, "its process was killed; the same command runs it again")
+def _same_labels(rows: Sequence[Row]) -> str:
+    """A hash of the labels of all runs, after making sure that the methods of each pair had the same ones."""
+    known: dict[tuple[str, int], str] = {}
+    for row in rows:
+        if (
+            not row["failed"]
+            and known.setdefault((row["target"], row["seed"]), row["labels_fingerprint"]) != (row["labels_fingerprint"])
+        ):
+            raise AssertionError(f"The methods had different labels on {row['target']}, seed {row['seed']}.")
+    return hashlib.sha256(json.dumps(sorted(map(str, known.items()))).encode()).hexdigest()[:16]
 
 
-def _prepare(plugins: Sequence[str]) -> None:
-    torch.set_num_threads(1)
-    for path in plugins:
-        load_plugin(path)
+def _example(out: Path, reference: str, rows: Sequence[Row]) -> RunExample | None:
+    """The first finished run of the reference, for the report to show from within."""
+    finished = [row for row in rows if row["method"] == reference and not row["failed"]]
+    if not finished:
+        return None
+    folder = RunFolder(out / "runs" / finished[0]["run"])
+    tensors = load_file(folder.path / "predictions.safetensors")
+    return RunExample(
+        result=folder.read_json("result.json"),
+        selection=folder.read_json("selection.json"),
+        epochs=folder.epochs(),
+        weights=tensors["weights"].numpy() if "weights" in tensors else None,
+        label=tensors["label"].numpy(),
+        probabilities=tensors["predicted"].numpy(),
+    )
 
 
-def _run_one(config: TrainConfig) -> Row:
+def _log(summary: Mapping[str, Any], config: CompareConfig, display: Display) -> None:
+    """One more run in the group on Weights & Biases, with the table and the report."""
+    out = Path(config.out)
+    wandb = start_wandb(config.wandb, out, f"comparison-{out.name}", asdict(config), display.say, out.name)
+    if wandb:
+        wandb.log_table("summary", list(summary_table(summary)))
+        wandb.log_files("report", [out / "report.html", out / "results.csv", *sorted((out / "figures").glob("*.png"))])
+        wandb.close({name: one["accuracy"]["mean"] for name, one in summary["methods"].items()})
+
+
+def _tell(summary: Mapping[str, Any], rows: Sequence[Row], config: CompareConfig, display: Display) -> None:
+    table = summary_table(summary)
+    display.table(title_of(summary), table)
+    display.say(summary["finding"])
+    display.say(f"The report is {Path(config.out) / 'report.html'}")
+    if config.markdown:
+        _write(Path(config.markdown), f"{title_of(summary)}\n\n{as_markdown(table)}\n")
+
+
+def _keep(out: Path, words: Sequence[str]) -> None:
     try:
-        result = train(config, Display(silent=True), beside=False)
-    except InputError as error:
-        return _failed(config, str(error))
-    except Exception as error:  # one run's misfortune, whatever it is, must not end the others
-        return _failed(config, ": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
-    seconds = sum(value for stage, value in result["seconds"].items() if stage.startswith(f"{config.method}:"))
-    return {
-        **_identity(config),
-        **{score: result[score] for score in SCORES},
-        "labels": result["labels"],
-        "labels_fingerprint": result["labels_fingerprint"][:16],
-        "bytes": result["bytes"]["total"] if result["bytes"] else 0,
-        "seconds": round(seconds, 2),
-        "failed": "",
-    }
+        save_words(out, words)
+    except OSError as error:
+        raise InputError(f"'{out}' cannot be written ({error.strerror}); choose another --out.") from error
 
 
-def _failed(config: TrainConfig, reason: str) -> Row:
-    empty = dict.fromkeys([*SCORES, "labels", "labels_fingerprint", "bytes", "seconds"])
-    return {**_identity(config), **empty, "failed": reason}
-
-
-def _identity(config: TrainConfig) -> Row:
-    return {"method": config.method, "target": config.target, "seed": config.seed}
+def _write(path: Path, text: str) -> None:
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written ({error.strerror}); choose another place.") from error
 
 
 def _train_missing_sources(
@@ -281,7 +230,3 @@ def _train_missing_sources(
     progress = partial(display.track, doing="training sources")
     for target in targets[:2]:  # the first zoo lacks the first target's source, which the second one adds
         cached_zoo(data, data.domain(target), config.sources, config.jobs, config.plugin, progress)
-
-
-def _percent(one: Mapping[str, float]) -> str:
-    return f"{100 * one['mean']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"

@@ -68,6 +68,11 @@ class EpochCounter(Callback):
         self._advance()
 
 
+def planned_epochs(data: TargetDataModule, config: TrainerConfig) -> int:
+    """How many passes there will be: ``max_epochs``, or as many as begin within ``max_steps`` batches."""
+    return min(config.max_epochs, -(-config.max_steps // data.steps_per_epoch))
+
+
 def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Sequence[Callback]) -> L.Trainer:
     """The Trainer of a run.
 

@@ -29,7 +29,7 @@ from hatlit.registry import load_plugin
 from hatlit.selection.statistics import common_view, profile
 from hatlit.zoo.card import Card, Statistic, StatisticsSpec, ZooInfo, is_safe_id
 from hatlit.zoo.store import Zoo
-from hatlit.zoo.train_source import TrainedSource, default_encoders, train_source
+from hatlit.zoo.train_source import TrainedSource, default_encoders, random_source, shuffled, train_source
 
 #: Every card carries these, so that one zoo serves every choice of ``selection.statistics``.
 STATISTICS_OF_A_ZOO = ("handcrafted", "random_kernels")
@@ -192,7 +192,28 @@ def cached_zoo(
         raise InputError(
             f"Data set '{data.name}' has no labelled domain besides the target '{target.name}'; name a --zoo."
         )
-    return build_zoo(data, others, cached_folder(data, config, plugins), config, jobs, plugins, progress)
+    zoo = build_zoo(data, others, cached_folder(data, config, plugins), config, jobs, plugins, progress)
+    for number in range(min(config.controls, len(data.domains))):
+        add_controls(zoo, data, data.domains[number], config, number)
+    return zoo
+
+
+def add_controls(zoo: Zoo, data: DomainSet, domain: Domain, config: SourcesConfig, number: int) -> None:
+    """Adds two useless sources of a domain to a zoo, as far as they are not there; their cards hide nothing."""
+    encoders = encoders_of(data, config)
+    encoder = encoders[number % len(encoders)]
+    split = split_domain(domain, LabelsConfig(), seed=0)
+    rows = labelled_rows(domain, split)
+    if not len(rows) or not len(split.test):
+        return
+    name = f"control-random-{number:02d}"
+    if not zoo.has(name):
+        publish(zoo, name, data.name, domain, random_source(domain, rows, split.test, encoder, config.seed + number))
+    name = f"control-shuffled-{number:02d}"
+    if not zoo.has(name):
+        believed = shuffled(domain, config.seed + number)
+        trained = train_source(believed, rows, split.test, encoder, config, config.seed + number)
+        publish(zoo, name, data.name, domain, trained)
 
 
 def cached_folder(data: DomainSet, config: SourcesConfig, plugins: Sequence[str] = ()) -> Path:

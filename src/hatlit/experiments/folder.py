@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from hatlit.config import TrainConfig
 from hatlit.errors import InputError
 from hatlit.files import write_atomically
 
 #: Options that do not change the result, and so not the name of the run either.
-WITHOUT_EFFECT = ("out", "wandb", "jobs", "checkpoint_seconds")
+WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds")
 
 
 class RunFolder:
@@ -56,6 +59,27 @@ class RunFolder:
         path = self.path / "checkpoints" / "last.ckpt"
         return path if path.is_file() else None
 
+    @contextmanager
+    def alone(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Keeps other processes out of the folder; says so where another one has to be waited for.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"Another process is at work on {self.path}; waiting for it")
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def start(self, config: TrainConfig) -> None:
         """Makes the folder and writes down every option.
 
@@ -65,9 +89,7 @@ class RunFolder:
         try:
             self.write("config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
         except OSError as error:
-            raise InputError(
-                f"The run folder '{self.path}' cannot be written ({error}); choose another --out."
-            ) from error
+            raise self._unwritable(error) from error
 
     def finish(self) -> None:
         """Marks the run as done."""
@@ -86,3 +108,14 @@ class RunFolder:
         content = json.loads((self.path / name).read_text())
         assert isinstance(content, dict)
         return content
+
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of ``metrics.csv``; none where nothing was trained."""
+        try:
+            lines = (self.path / "metrics.csv").read_text().splitlines()
+        except OSError:
+            return []
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(f"The run folder '{self.path}' cannot be written ({error}); choose another --out.")

@@ -39,6 +39,11 @@ class Outcome:
     fused: Tensor | None
     weights: Tensor | None
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What ``predictions.safetensors`` holds, sample by sample of the test part."""
+        kept = {"label": self.label, "predicted": self.predicted, "fused": self.fused, "weights": self.weights}
+        return {name: tensor.contiguous() for name, tensor in kept.items() if tensor is not None}
+
 
 def result_of(
     data: DomainSet,

@@ -12,7 +12,7 @@ import shlex
 import textwrap
 import threading
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -130,6 +130,18 @@ class WandbRun(Logger):
 
         self._attempt(log, SHORT_PATIENCE)
 
+    def log_files(self, name: str, paths: Sequence[Path]) -> None:
+        """Keeps files with the run, as one artifact."""
+        import wandb
+
+        def log() -> None:
+            artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", f"{name}-{self.version}")[-128:], type="report")
+            for path in paths:
+                artifact.add_file(str(path))
+            self._run.log_artifact(artifact)
+
+        self._attempt(log, SHORT_PATIENCE)
+
     def close(self, summary: dict[str, Any]) -> None:
         """Writes the final numbers and ends the run."""
         self._attempt(lambda: self._run.summary.update(summary), SHORT_PATIENCE)
@@ -161,7 +173,9 @@ class WandbRun(Logger):
             )
 
 
-def start_wandb(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) -> WandbRun | None:
+def start_wandb(
+    mode: str, folder: Path, name: str, config: dict[str, Any], say: Say, group: str | None = None
+) -> WandbRun | None:
     """Opens a run on Weights & Biases and says in one line where it is, or why there is none.
 
     Args:
@@ -170,6 +184,7 @@ def start_wandb(mode: str, folder: Path, name: str, config: dict[str, Any], say:
         name: of the run, from which its id follows, so that a resumed run goes on where it stopped.
         config: the options of the run.
         say: shows one line to the user.
+        group: of runs, under which this one is filed.
     """
     mode = _resolved(mode, say)
     if mode == "off":
@@ -177,11 +192,11 @@ def start_wandb(mode: str, folder: Path, name: str, config: dict[str, Any], say:
     reason = ""
     if mode == "online":
         try:
-            return _online(folder, name, config, say)
+            return _online(folder, name, config, say, group)
         except Exception as error:
             reason = f", since online failed: {_in_short(error)}"
     try:
-        run = _open("offline", folder, name, config, say)
+        run = _open("offline", folder, name, config, say, group)
     except Exception as error:
         say(f"Weights & Biases: off ({_in_short(error)}).")
         return None
@@ -225,11 +240,11 @@ def _wandb_settings() -> dict[str, str]:
     return dict(parser["default"]) if "default" in parser else {}
 
 
-def _online(folder: Path, name: str, config: dict[str, Any], say: Say) -> WandbRun:
+def _online(folder: Path, name: str, config: dict[str, Any], say: Say, group: str | None) -> WandbRun:
     if not _has_key():
         raise LookupError("no key configured")
     try:
-        run = _open("online", folder, name, config, say)
+        run = _open("online", folder, name, config, say, group)
     except Exception:
         _clear_away()  # else what is left of it still holds the name of the run
         raise
@@ -237,7 +252,7 @@ def _online(folder: Path, name: str, config: dict[str, Any], say: Say) -> WandbR
     return WandbRun(run, say)
 
 
-def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) -> Any:
+def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say, group: str | None) -> Any:
     # wandb reports on itself to its server, and where that does not answer, the process takes 20 s longer to exit.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
@@ -250,6 +265,7 @@ def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say) 
         project="hatlit",
         dir=str(folder),
         name=name,
+        group=group,
         id=_id_of(name),
         resume="allow",
         reinit="create_new",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from safetensors.torch import save
 
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
@@ -18,13 +21,15 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
-from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer
+from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer, planned_epochs
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.measure import quality
+from hatlit.experiments.memory import peak_bytes, reset_peak
 from hatlit.experiments.report.page import write_report
 from hatlit.experiments.result import Outcome, result_of
 from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
+from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import save_student
 from hatlit.files import file_hash
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -42,15 +47,17 @@ from hatlit.zoo.store import Zoo
 BESIDE = "labels_only"
 
 
-def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[str, Any]:
+def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> dict[str, Any]:
     """Expands a zoo to one target and reports what it cost and how it compares.
 
-    A run that is already done is shown again; an interrupted one goes on where it stopped.
+    A run that is already done is shown again; an interrupted one goes on where it stopped. Two processes that are asked
+    for the same run do not do it twice: the later one waits.
 
     Args:
         config: the options.
         display: speaks to the user.
-        beside: whether a student that learns from the labels alone is trained beside any other method.
+        one_of_many: whether a comparison sets this run beside others; else a student that learns from the labels alone
+            is trained beside it, and the run gets a report of its own.
 
     Returns:
         What ``result.json`` holds; empty in every process but the first of several.
@@ -60,6 +67,7 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     """
     check_names(config)
     make_trainer(config.trainer, [], [])  # hardware that is not there is best refused before anything is written
+    reset_peak()
     clock = Stopwatch()
     with clock("data"):
         data = read_domains(config.modality, config.data, display)
@@ -72,29 +80,38 @@ def train(config: TrainConfig, display: Display, beside: bool = True) -> dict[st
     sources_from = zoo.fingerprint if zoo else asked.fingerprint
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
     folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
-    if folder.is_done:
-        display.say(f"This run is done already; its folder is {folder.path}")
-        return _show(folder.read_json("result.json"), display)
-    selection = _choose_sources(config, asked, target, zoo, display, clock)
-    if is_first_process():
-        folder.start(config)
-        folder.write_json("selection.json", selection.as_dict() if selection else {})
-    task = TransferTask(target, student_spec, _selected(selection), config, _source_domains(config, data, selection))
-    plain = _run_beside(task, folder, display, clock) if beside and config.method != BESIDE else None
-    wandb = _start_wandb(config, folder, display)
-    outcome = _run(task, folder, wandb, display, clock)
-    if not is_first_process():
-        return {}
-    result = result_of(data, task, outcome, plain, selection, clock)
-    if wandb:
-        wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
-        wandb.close(result)
-    if isinstance(outcome.method, StudentMethod):
-        seen = {one.modality: one for one in (asked, data)}[outcome.method.view.modality]
-        save_student(folder.path / "student", seen, task, outcome.method.student, result["student"]["encoder"])
-    folder.write_json("result.json", result)
-    write_report(folder, result, selection, outcome.weights)
-    folder.finish()
+    with folder.alone(display.say) if is_first_process() else nullcontext():
+        if folder.is_done:
+            display.say(f"This run is done already; its folder is {folder.path}")
+            return _show(folder.read_json("result.json"), display)
+        selection = _choose_sources(config, asked, target, zoo, display, clock)
+        if is_first_process():
+            folder.start(config)
+            folder.write_json("selection.json", selection.as_dict() if selection else {})
+        task = TransferTask(
+            target, student_spec, _selected(selection), config, _source_domains(config, data, selection)
+        )
+        if config.tune:
+            with clock("tuning"):
+                task = replace(task, config=tuned(task, folder, display))
+        plain = None if one_of_many or config.method == BESIDE else _run_beside(task, folder, display, clock)
+        wandb = _start_wandb(config, folder, display)
+        outcome = _run(task, folder, wandb, display, clock)
+        if not is_first_process():
+            return {}
+        result = result_of(data, task, outcome, plain, selection, clock)
+        result |= {"run": folder.path.name, "peak_memory_bytes": peak_bytes()}
+        if wandb:
+            wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
+            wandb.close(result)
+        if isinstance(outcome.method, StudentMethod):
+            seen = {one.modality: one for one in (asked, data)}[outcome.method.view.modality]
+            save_student(folder.path / "student", seen, task, outcome.method.student, result["student"]["encoder"])
+        folder.write_json("result.json", result)
+        folder.write("predictions.safetensors", save(outcome.tensors()))
+        if not one_of_many:
+            write_report(folder, result, selection, outcome.weights)
+        folder.finish()
     display.say(f"Everything is in {folder.path}")
     return _show(result, display)
 
@@ -218,7 +235,7 @@ def _run_beside(task: TransferTask, folder: RunFolder, display: Display, clock: 
 def _start_wandb(config: TrainConfig, folder: RunFolder, display: Display) -> WandbRun | None:
     if not is_first_process():
         return None
-    return start_wandb(config.wandb, folder.path, folder.path.name, asdict(config), display.say)
+    return start_wandb(config.wandb, folder.path, folder.path.name, asdict(config), display.say, config.wandb_group)
 
 
 def _run(task: TransferTask, folder: RunFolder, wandb: WandbRun | None, display: Display, clock: Stopwatch) -> Outcome:
@@ -245,13 +262,14 @@ def _fit(
     checkpoint = folder.last_checkpoint
     if checkpoint:
         display.say(f"{config.method}: going on from {checkpoint}")
-    epochs = display.progress(f"{config.method} epochs", config.trainer.max_epochs)
+    settings = replace(config.trainer, max_epochs=planned_epochs(batches, config.trainer))
+    epochs = display.progress(f"{config.method} epochs", settings.max_epochs)
     with clock(f"{config.method}: training"), epochs as advance:
         keeper = LastCheckpoint(
             folder.path / "checkpoints" / "last.ckpt", config.trainer.checkpoint_seconds, display.say
         )
         loggers = [EpochTable(folder.path / "metrics.csv", display.say), *([wandb] if wandb else [])]
-        trainer = make_trainer(config.trainer, loggers, [EpochCounter(advance), keeper])
+        trainer = make_trainer(settings, loggers, [EpochCounter(advance), keeper])
         fit(method, batches, trainer, config.seed, checkpoint)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -94,6 +94,32 @@ def train_source(
     class_names = tuple(domain.class_names[number] for number in numbers)
     training = Training(max_epochs=config.max_epochs, seed=seed, labels=len(train_rows))
     return examine(model, encoder_name, class_names, domain, train_rows, test_rows, training)
+
+
+def random_source(
+    domain: Domain, train_rows: np.ndarray, test_rows: np.ndarray, encoder_name: str, seed: int
+) -> TrainedSource:
+    """A source that never learned anything, with an honest card: a control that nobody should choose.
+
+    Takes and raises what ``train_source`` does.
+    """
+    from hatlit.zoo.fit import reproducible  # loads Lightning, which reading a zoo does not need
+
+    spec = fit_view(domain, train_rows)
+    numbers, train_rows, test_rows = _known_classes(domain, train_rows, test_rows)
+    with reproducible(seed):
+        model = build_classifier(encoder_name, spec, len(numbers))
+    class_names = tuple(domain.class_names[number] for number in numbers)
+    training = Training(max_epochs=0, seed=seed, labels=len(train_rows))
+    return examine(model, encoder_name, class_names, domain, train_rows, test_rows, training)
+
+
+def shuffled(domain: Domain, seed: int) -> Domain:
+    """The same samples with labels dealt at random: what a control source believes."""
+    labels = domain.labels.copy()
+    known = np.flatnonzero(labels != UNLABELLED)
+    labels[known] = np.random.default_rng(seed).permutation(labels[known])
+    return replace(domain, labels=labels)
 
 
 def examine(

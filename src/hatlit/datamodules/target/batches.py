@@ -89,6 +89,11 @@ class TargetDataModule(L.LightningDataModule):
         super().__init__()
         self._rows, self._batch_size, self._seed, self._augment = rows, batch_size, seed, augment
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one pass."""
+        return len(self.train_dataloader())
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of labelled and unlabelled rows; see ``FewLabelSampler``."""
         known = self._rows.label != UNLABELLED

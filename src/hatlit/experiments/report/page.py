@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import csv
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -13,15 +12,8 @@ from torch import Tensor
 from hatlit.experiments.display import human_bytes
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.report.figures import run_figure
+from hatlit.experiments.report.html import DEMO, STYLE, table
 from hatlit.selection.protocol import Selection
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; }
-th { text-align: left; } td:not(:last-child) { white-space: nowrap; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; } img { max-width: 100%; }
-.demo { background: #fff3cd; padding: .5rem 1rem; } code { background: #f3f3f3; padding: .1rem .3rem; }
-"""
 
 
 def write_report(
@@ -35,28 +27,28 @@ def write_report(
         selection: what was chosen, None where the method asks no sources.
         weights: (N, N_p) weights of the sources on the test samples, None where the method has no mixer.
     """
-    picture = run_figure(result, _epochs(folder), selection, weights)
+    picture = run_figure(result, folder.epochs(), selection, weights)
     folder.write("report.png", picture)
     folder.write("report.html", _page(result, selection, picture))
 
 
 def _page(result: Mapping[str, Any], selection: Selection | None, picture: bytes) -> str:
     title = f"{result['method']} on {result['data']}, target {result['target']}"
-    demo = "<p class='demo'>Demo data: simulated, not recorded. These numbers say nothing about real people.</p>"
+    demo = f"<p class='demo'>{DEMO}</p>"
     image = base64.b64encode(picture).decode()
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style></head><body>
 <h1>{html.escape(title)}</h1>
 {demo if result["is_demo"] else ""}
 <p>{html.escape(_summary(result))}</p>
-{_table(_quality_rows(result))}
+{table(_quality_rows(result))}
 <img alt="Quality, selection, learning curves and attention" src="data:image/png;base64,{image}">
 <h2>Selection</h2>
-{_table(_selection_rows(selection)) if selection else "<p>This method asks no sources.</p>"}
+{table(_selection_rows(selection)) if selection else "<p>This method asks no sources.</p>"}
 <h2>Traffic</h2>
-{_table(_traffic_rows(result["bytes"])) if result["bytes"] else "<p>Nothing was sent.</p>"}
+{table(_traffic_rows(result["bytes"])) if result["bytes"] else "<p>Nothing was sent.</p>"}
 <h2>Seconds</h2>
-{_table([{"stage": stage, "seconds": f"{value:.2f}"} for stage, value in result["seconds"].items()])}
+{table([{"stage": stage, "seconds": f"{value:.2f}"} for stage, value in result["seconds"].items()])}
 <p>Versions: {html.escape(", ".join(f"{name} {value}" for name, value in result["versions"].items()))};
 seed {result["seed"]}; labels <code>{html.escape(result["labels_fingerprint"][:16])}</code></p>
 </body></html>
@@ -106,24 +98,5 @@ def _traffic_rows(traffic: Mapping[str, Any]) -> list[dict[str, str]]:
     return [*rows, {"stage": "sending every model instead", "up": "0 B", "down": human_bytes(traffic["everything"])}]
 
 
-def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in (rows[0] if rows else {}))
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row.values())}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(text: str) -> str:
-    kind = " class='number'" if text[:1].isdigit() or text[:2].strip("-").isdigit() else ""
-    return f"<td{kind}>{html.escape(text)}</td>"
-
-
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _epochs(folder: RunFolder) -> list[dict[str, float]]:
-    try:
-        lines = (folder.path / "metrics.csv").read_text().splitlines()
-    except OSError:
-        return []
-    return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]

@@ -1,0 +1,142 @@
+"""Many runs at a time, each in a process of one thread; one that fails or dies does not take others with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Generator, Iterator, Sequence, Sized
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import torch
+
+from hatlit.config import TrainConfig
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display
+from hatlit.experiments.summary import SCORES
+from hatlit.experiments.train import train
+from hatlit.registry import load_plugin
+
+#: Stages whose bytes have a column each.
+STAGES = ("coarse", "fine", "transfer")
+
+KILLED = "its process was killed, perhaps for want of memory; the same command tries again"
+
+Row = dict[str, Any]
+
+
+class Runs(Sized):
+    """Runs, handed out a row each as they end.
+
+    A process that dies says nothing about which of the runs at work has killed it. So each of those is tried again in a
+    process of its own, and only one that dies there as well has failed.
+
+    Args:
+        runs: options of each.
+        jobs: processes; 0 means one a core.
+    """
+
+    def __init__(self, runs: Sequence[TrainConfig], jobs: int) -> None:
+        self._runs = runs
+        self._jobs = min(jobs or os.cpu_count() or 1, len(runs))
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Row]:
+        waiting = list(reversed(self._runs))
+        while waiting:
+            suspects = yield from self._until_a_process_dies(waiting)
+            for run in suspects:
+                yield self._alone(run)
+
+    def _until_a_process_dies(self, waiting: list[TrainConfig]) -> Generator[Row, None, list[TrainConfig]]:
+        """Takes runs from the end of ``waiting``; returns those that were at work when a process died."""
+        at_work: dict[Future[Row], TrainConfig] = {}
+        with self._pool(self._jobs) as pool:
+            while self._fill(pool, waiting, at_work) and at_work:
+                ended, _ = wait(at_work, return_when=FIRST_COMPLETED)
+                for future in filter(_came_through, ended):
+                    del at_work[future]
+                    yield future.result()
+                if not ended.isdisjoint(at_work):
+                    break
+        return [run for future, run in at_work.items() if not _came_through(future)]
+
+    def _fill(self, pool: ProcessPoolExecutor, waiting: list[TrainConfig], at_work: dict[Future[Row], Any]) -> bool:
+        """Gives every process work; false where one of them has died."""
+        while waiting and len(at_work) < self._jobs:
+            try:
+                at_work[pool.submit(run_one, waiting[-1])] = waiting[-1]
+            except BrokenProcessPool:
+                return False
+            waiting.pop()
+        return True
+
+    def _alone(self, run: TrainConfig) -> Row:
+        with self._pool(1) as pool:
+            try:
+                return pool.submit(run_one, run).result()
+            except BrokenProcessPool:
+                return failed(run, KILLED)
+
+    def _pool(self, jobs: int) -> ProcessPoolExecutor:
+        # Spawned, because a forked process inherits locks of threads that do not exist in it.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(jobs, context, initializer=_prepare, initargs=(list(self._runs[0].plugin),))
+
+
+def run_one(config: TrainConfig) -> Row:
+    """One run as a row of ``results.csv``; whatever goes wrong in it is a row, too."""
+    try:
+        result = train(config, Display(silent=True), one_of_many=True)
+    except InputError as error:
+        return failed(config, str(error))
+    except Exception as error:  # one run's misfortune, whatever it is, must not end the others
+        return failed(config, ": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
+    moved = result["bytes"]["stages"] if result["bytes"] else {}
+    return {
+        **_identity(config),
+        **{score: result[score] for score in SCORES},
+        "labels": result["labels"],
+        "labels_fingerprint": result["labels_fingerprint"][:16],
+        "bytes": result["bytes"]["total"] if result["bytes"] else 0,
+        **{f"bytes_{stage}": sum(moved[stage].values()) if stage in moved else 0 for stage in STAGES},
+        "preparation_seconds": result["seconds"].get(f"{config.method}: preparation", 0.0),
+        "training_seconds": result["seconds"].get(f"{config.method}: training", 0.0),
+        "peak_memory_bytes": result["peak_memory_bytes"],
+        "student_parameters": result["student"]["parameters"],
+        "student_bytes": result["student"]["bytes"],
+        "run": result["run"],
+        "failed": "",
+    }
+
+
+def failed(config: TrainConfig, reason: str) -> Row:
+    """The row of a run that came to nothing."""
+    return {**_identity(config), **dict.fromkeys(COLUMNS[3:-1]), "failed": reason}
+
+
+COLUMNS = (
+    *("method", "target", "seed"),
+    *SCORES,
+    *("labels", "labels_fingerprint", "bytes"),
+    *(f"bytes_{stage}" for stage in STAGES),
+    *("preparation_seconds", "training_seconds", "peak_memory_bytes", "student_parameters", "student_bytes", "run"),
+    "failed",
+)
+
+
+def _came_through(future: Future[Row]) -> bool:
+    return future.done() and future.exception() is None
+
+
+def _prepare(plugins: Sequence[str]) -> None:
+    torch.set_num_threads(1)
+    for path in plugins:
+        load_plugin(path)
+
+
+def _identity(config: TrainConfig) -> Row:
+    return {"method": config.method, "target": config.target, "seed": config.seed}

@@ -1,0 +1,158 @@
+"""The arithmetic of a comparison, by hand."""
+
+import numpy as np
+import pytest
+
+from hatlit.experiments.summary import as_markdown, average_ranks, finding, interval, summarise, summary_table
+
+
+def test_the_interval_of_one_value_is_that_value():
+    assert interval([0.3], ["ann"]) == {"mean": 0.3, "low": 0.3, "high": 0.3}
+
+
+def test_the_interval_of_equal_values_has_no_width():
+    assert interval([0.5] * 4, ["ann", "ann", "bob", "cid"]) == {"mean": 0.5, "low": 0.5, "high": 0.5}
+
+
+def test_the_interval_of_two_targets_spans_both():
+    # Of two targets drawn with replacement, the mean is the lower one, the middle, or the upper one: 1/4, 1/2, 1/4.
+    assert interval([0.0, 1.0], ["ann", "bob"]) == {"mean": 0.5, "low": 0.0, "high": 1.0}
+
+
+def test_targets_are_drawn_whole():
+    """Seeds of one target resemble one another, so more of them make no interval narrower."""
+    assert interval([0.0, 1.0], ["ann", "ann"]) == {"mean": 0.5, "low": 0.5, "high": 0.5}
+    assert interval([0.0, 0.0, 1.0, 1.0], ["ann", "ann", "bob", "bob"]) == {"mean": 0.5, "low": 0.0, "high": 1.0}
+
+
+def test_targets_with_more_runs_count_more():
+    # Drawn twice: ann alone 0, bob alone 1, both (0 + 0 + 0 + 1) / 4.
+    assert interval([0.0, 0.0, 0.0, 1.0], ["ann", "ann", "ann", "bob"]) == {"mean": 0.25, "low": 0.0, "high": 1.0}
+
+
+def test_the_interval_is_about_two_standard_errors_wide_on_either_side():
+    values = np.random.default_rng(1).normal(0.7, 0.1, 400)
+    targets = [str(number) for number in range(400)]
+    found = interval(values, targets)
+    error = values.std() / np.sqrt(len(values))
+    assert found["mean"] == pytest.approx(values.mean())
+    assert found["low"] == pytest.approx(values.mean() - 1.96 * error, abs=0.3 * error)
+    assert found["high"] == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
+    assert interval(values, targets) == found, "the same values always give the same interval"
+
+
+def row(method, target, seed, accuracy, sent=1000, seconds=2.0, failed=""):
+    scores = {"accuracy": accuracy, "balanced_accuracy": accuracy / 2, "macro_f1": accuracy / 4}
+    costs = {"bytes": sent, "training_seconds": seconds, "peak_memory_bytes": 100 * sent, "student_bytes": 10}
+    known = {**scores, "nll": 1 - accuracy, "calibration_error": 0.1, **costs}
+    told = dict.fromkeys(known) if failed else known
+    return {"method": method, "target": target, "seed": seed, **told, "failed": failed}
+
+
+def test_the_finding_says_ahead_behind_or_undecided():
+    def lead(low, mean, high, is_oracle=False):
+        return {"against_reference": {"difference": {"low": low, "mean": mean, "high": high}}, "is_oracle": is_oracle}
+
+    methods = {
+        "hat": {"against_reference": None},
+        "a": lead(0.01, 0.02, 0.03),
+        "b": lead(-0.3, -0.2, -0.1, is_oracle=True),
+        "c": lead(-0.1, 0.1, 0.3),
+    }
+    assert finding({"methods": methods, "reference": "hat"}) == (
+        "hat is ahead of a (+2.0 points); behind b (-20.0 points, an oracle); undecided against c (+10.0 points)."
+    )
+    assert finding({"methods": {"hat": {"against_reference": None}}, "reference": "hat"}) == ""
+
+
+def test_methods_are_compared_pair_by_pair():
+    rows = [
+        row("hat", "ann", 0, 0.9),
+        row("labels_only", "ann", 0, 0.5),
+        row("hat", "cid", 0, 0.7),
+        row("labels_only", "cid", 0, 0.6),
+        row("labels_only", "bob", 0, 0.1),
+        row("hat", "bob", 0, 0.9, failed="no memory"),  # so this pair cannot count
+        row("hat", "bob", 1, 0.2),
+        row("labels_only", "bob", 1, 0.9, failed="killed"),
+    ]
+    described = summarise(rows)["methods"]
+    assert list(described) == ["hat", "labels_only"]
+    assert described["labels_only"]["n"] == 3
+    assert described["labels_only"]["accuracy"]["mean"] == pytest.approx(0.4)
+    assert described["labels_only"]["balanced_accuracy"]["mean"] == pytest.approx(0.2)
+    assert described["labels_only"]["macro_f1"]["mean"] == pytest.approx(0.1)
+    assert (described["labels_only"]["failed"], described["hat"]["failed"]) == (1, 1)
+    lead = described["labels_only"]["against_reference"]
+    assert (lead["wins"], lead["ties"], lead["losses"]) == (2, 0, 0)
+    ahead = lead["difference"]
+    assert ahead["mean"] == pytest.approx((0.4 + 0.1) / 2)
+    assert (ahead["low"], ahead["high"]) == (pytest.approx(0.1), pytest.approx(0.4))
+    assert described["hat"]["against_reference"] is None
+
+
+def test_bytes_are_a_mean_and_seconds_a_median():
+    rows = [
+        row("hat", "ann", seed, 0.5, sent, seconds) for seed, (sent, seconds) in enumerate([(0, 1), (0, 2), (9, 60)])
+    ]
+    described = summarise(rows)["methods"]["hat"]
+    assert (described["bytes"], described["training_seconds"], described["peak_memory_bytes"]) == (3.0, 2.0, 900.0)
+
+
+def test_without_hat_the_first_method_is_the_reference():
+    summary = summarise([row("labels_only", "ann", 0, 0.5), row("best_source", "ann", 0, 0.6)])
+    assert summary["reference"] == "labels_only"
+    assert summary["methods"]["best_source"]["against_reference"]["difference"]["mean"] == pytest.approx(-0.1)
+
+
+def test_without_a_common_pair_nobody_is_ahead():
+    described = summarise([row("hat", "ann", 0, 0.5), row("labels_only", "ann", 1, 0.6)])["methods"]
+    assert described["labels_only"]["against_reference"] is None
+
+
+def test_the_gap_lies_between_labels_only_and_all_labels():
+    rows = [row("labels_only", "ann", 0, 0.4), row("hat", "ann", 0, 0.7), row("all_labels", "ann", 0, 0.8)]
+    described = summarise(rows)["methods"]
+    closed = {name: one["gap_closed"] for name, one in described.items()}
+    assert closed == {"labels_only": 0.0, "hat": pytest.approx(0.75), "all_labels": 1.0}
+    assert [one["is_oracle"] for one in described.values()] == [False, False, True]
+    assert summarise(rows[:2])["methods"]["hat"]["gap_closed"] is None
+
+
+def test_ranks_by_hand_and_without_the_oracle():
+    accuracy = {"hat": (0.9, 0.8, 0.7), "labels_only": (0.5, 0.8, 0.9), "all_labels": (1.0, 1.0, 1.0)}
+    rows = [
+        row(name, target, 0, value)
+        for name, values in accuracy.items()
+        for target, value in zip("abc", values, strict=True)
+    ]
+    summary = summarise(rows)
+    # hat is first, shares first and second place, is second: (1 + 1.5 + 2) / 3.
+    ranks = {name: one["average_rank"] for name, one in summary["methods"].items()}
+    assert ranks == {"hat": pytest.approx(1.5), "labels_only": pytest.approx(1.5), "all_labels": None}
+    # Two methods: q is 1.960 (Demsar 2006, table 5).
+    assert summary["critical_difference"] == pytest.approx(1.960 * np.sqrt(2 * 3 / (6 * 3)), abs=1e-3)
+
+
+def test_the_critical_difference_of_ten_methods_on_thirty_targets():
+    rows = [row(f"m{n}", f"t{t}", 0, (n + t) % 10 / 10) for n in range(10) for t in range(30)]
+    _, critical = average_ranks({f"m{n}": rows[30 * n : 30 * n + 30] for n in range(10)})
+    assert critical == pytest.approx(3.164 * np.sqrt(10 * 11 / (6 * 30)), abs=1e-2)
+
+
+def test_too_few_targets_have_no_critical_difference():
+    assert summarise([row("hat", "ann", 0, 0.5), row("labels_only", "ann", 0, 0.4)])["critical_difference"] is None
+
+
+def test_the_table_has_the_best_first():
+    summary = summarise([row("labels_only", "ann", 0, 0.5), row("hat", "ann", 0, 0.75)])
+    table = summary_table(summary)
+    assert [one["method"] for one in table] == ["hat", "labels_only"]
+    assert table[0]["accuracy"] == "75.0 [75.0, 75.0]"
+    assert (table[0]["hat ahead by"], table[1]["hat ahead by"]) == ("-", "25.0 [25.0, 25.0]")
+    assert (table[0]["kB moved"], table[0]["runs"], table[0]["rank"]) == ("1", "1", "1.0")
+    lines = as_markdown(table).split("\n")
+    assert lines[0].startswith("| method | runs | accuracy |")
+    assert set(lines[1].replace("|", " ").split()) == {"---"}
+    assert len(lines) == 4
+    assert len({line.count("|") for line in lines}) == 1

@@ -1,0 +1,101 @@
+"""Choosing settings by cross-validation on the labelled few."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hatlit.config import DataConfig, LabelsConfig, SourcesConfig, TrainConfig, TrainerConfig
+from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.target.data import TargetData
+from hatlit.errors import InputError
+from hatlit.experiments import tune as module
+from hatlit.experiments.folder import RunFolder
+from hatlit.experiments.train import train
+from hatlit.experiments.tune import scaled, tuned
+from hatlit.methods.base import TransferTask
+
+
+@pytest.fixture
+def task(make_domain):
+    """Returns a function that makes a task with so many labels a class."""
+
+    def make(per_class=4, **options):
+        domain = make_domain("ann", 0, rows=90)
+        target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=per_class), seed=0))
+        config = TrainConfig(method="labels_only", trainer=TrainerConfig(max_epochs=1), tune=3, **options)
+        return TransferTask(target, target.spec, (), config)
+
+    return make
+
+
+def test_folds_part_the_labelled_few_class_by_class(task):
+    target = task().target
+    folds = list(module._folds(target, seed=0))
+    assert len(folds) == 3
+    assert sorted(np.concatenate(folds)) == target.split.labelled.tolist()
+    for held_out in folds:
+        assert set(target.domain.labels[held_out]) == {0, 1, 2}
+    assert all(np.array_equal(a, b) for a, b in zip(folds, module._folds(target, seed=0), strict=True))
+    assert len(list(module._folds(task(per_class=2).target, seed=0))) == 2
+
+
+def test_one_label_a_class_cannot_be_parted(task, tmp_path, display):
+    with pytest.raises(InputError, match="--tune needs two labels of each class, and 'slow' has one"):
+        tuned(task(per_class=1), RunFolder(tmp_path), display)
+
+
+def test_a_fold_is_trained_without_what_it_holds_out(task, tmp_path, display, monkeypatch):
+    seen = []
+    honest = module._right
+
+    def right(fold, held_out):
+        seen.append((set(fold.target.split.labelled), set(held_out)))
+        return honest(fold, held_out)
+
+    monkeypatch.setattr(module, "_right", right)
+    made = task()
+    tuned(made, RunFolder(tmp_path), display)
+    assert len(seen) == 9, "three settings on three folds"
+    test = set(made.target.split.test.tolist())
+    assert all(not held_out & test for _, held_out in seen)
+
+
+def test_the_best_on_the_folds_is_chosen_and_a_tie_leaves_things_as_they_are(task, tmp_path, display, monkeypatch):
+    made = task()
+    for scores, chosen in (([0.5, 0.9, 0.7], 1), ([0.5, 0.5, 0.5], 0)):
+        left = iter(scores)
+        monkeypatch.setattr(module, "_score", lambda task, folds, left=left: next(left))
+        config = tuned(made, RunFolder(tmp_path), display)
+        told = json.loads((tmp_path / "tuning.json").read_text())
+        assert told["chosen"] == chosen
+        assert [one["accuracy"] for one in told["tried"]] == scores
+        factor = told["tried"][chosen]["learning_rate_factor"]
+        assert config.optimizer.learning_rate == pytest.approx(factor * made.config.optimizer.learning_rate)
+        assert 0.25 <= factor <= 4
+    assert config == made.config
+
+
+def test_settings_are_multiplied_and_nothing_else_changes():
+    config = TrainConfig()
+    changed = scaled(config, 2.0, 3.0)
+    assert changed.optimizer.learning_rate == 2 * config.optimizer.learning_rate
+    assert changed.hat.injection.weight == 3 * config.hat.injection.weight
+    assert changed.distillation.weight == 3 * config.distillation.weight
+    assert scaled(changed, 0.5, 1 / 3) == config
+
+
+def test_a_run_is_tuned_before_it_begins(arrays, tmp_path, display):
+    config = TrainConfig(
+        data=DataConfig("arrays", str(arrays)),
+        method="labels_only",
+        labels=LabelsConfig(per_class=3),
+        trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
+        sources=SourcesConfig("cnn_nano"),
+        tune=2,
+        out=str(tmp_path),
+        wandb="off",
+    )
+    result = train(config, display, one_of_many=True)
+    assert result["seconds"]["tuning"] > 0
+    assert len(json.loads((tmp_path / result["run"] / "tuning.json").read_text())["tried"]) == 2
