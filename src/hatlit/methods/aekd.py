@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hatlit.fusion.mixer import attention_weights, fuse
 from hatlit.injection.losses.distillation import distillation
-from hatlit.methods.base import mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson, every_row
+from hatlit.methods.base import register_method
+from hatlit.methods.distilling import DistillingMethod, Lesson
 from hatlit.types import Batch
 
 #: Exchanges of weight between two sources before the search for the shortest combination ends.
@@ -50,7 +50,7 @@ class AEKD(DistillingMethod):
         """Cross-entropy on the labelled rows, and the weighted sum of the divergences from each source."""
         lesson = self.lesson(batch)
         told = (self.weights(lesson) * self.divergences(lesson.logits, lesson)).sum(-1)
-        return {"student": self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson))}
+        return {"student": self.student_loss(lesson, told)}
 
     def divergences(self, logits: Tensor, lesson: Lesson) -> Tensor:
         """Divergence (B, N) of the student's logits (B, K) from what each source says by itself."""

@@ -12,10 +12,9 @@ from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.mixer import SMALLEST, attention_weights, fuse, mixer_loss
-from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.methods.base import mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson, every_row
+from hatlit.methods.distilling import DistillingMethod, Lesson
 from hatlit.types import UNLABELLED, Batch
 
 #: A difference of two predictions that is shorter than this has no clear direction, and is not stretched to length one.
@@ -55,8 +54,7 @@ class AMTML(DistillingMethod):
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The factors with v, and the student with the map from its features to the sources'."""
-        hint = [] if self.hint is None else list(self.hint.parameters())
-        return {"weights": [self.factors, self.direction], "student": [*self.student.parameters(), *hint]}
+        return {"weights": [self.factors, self.direction], **super().trained_parts()}
 
     def weights(self, lesson: Lesson) -> Tensor:
         """softmax_t(vᵀ(θ_t ⊙ z)) on each row: (B, N), rows sum to one."""
@@ -69,18 +67,20 @@ class AMTML(DistillingMethod):
         # A class that every source rules out would have an infinite gradient in the divergence.
         return fuse(self.weights(lesson), lesson.outputs.probabilities).clamp_min(SMALLEST)
 
+    def missed(self, lesson: Lesson) -> Tensor | None:
+        """How far the mapped features are from the sources': (B,)."""
+        return self.hint(lesson.features, lesson.outputs.features) if self.hint else None
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """What the fused predictions cost on the labelled rows, and what the student costs."""
         lesson = self.lesson(batch)
         fused = self.taught(lesson)
-        labelled = lesson.label != UNLABELLED
-        told = mean_over_rows(distillation(lesson.logits, fused, self.config.temperature), every_row(lesson))
-        arranged = angle_loss(lesson.logits.softmax(-1), fused.detach())
-        loss = self.label_loss(lesson) + self.config.weight * (told + arranged)
-        if self.hint is not None:
-            missed = self.hint(lesson.features, lesson.outputs.features)
-            loss = loss + self.config.hint_weight * mean_over_rows(missed, every_row(lesson))
-        return {"weights": mean_over_rows(mixer_loss(fused, lesson.label.clamp_min(0)), labelled), "student": loss}
+        arranged = self.config.weight * angle_loss(lesson.logits.softmax(-1), fused.detach())
+        missed = mixer_loss(fused, lesson.label.clamp_min(0))
+        return {
+            "weights": mean_over_rows(missed, lesson.label != UNLABELLED),
+            "student": self.student_loss(lesson, self.divergence(lesson, fused), self.missed(lesson)) + arranged,
+        }
 
 
 def angle_loss(student: Tensor, taught: Tensor) -> Tensor:

@@ -12,11 +12,10 @@ from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.mixer import SMALLEST
-from hatlit.injection.losses.distillation import distillation
-from hatlit.methods.base import mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson, even_weights, every_row
+from hatlit.methods.base import register_method
+from hatlit.methods.distilling import DistillingMethod, Lesson, even_weights
 from hatlit.selection.labels import to_target_classes
-from hatlit.types import UNLABELLED, Batch
+from hatlit.types import UNLABELLED
 
 
 @register_method("camkd")
@@ -47,23 +46,13 @@ class CAMKD(DistillingMethod):
         super().__init__(student, bank, config, optimizer)
         self.hint = ConfidentHint(student.feature_dim, bank) if config.hint_weight else None
 
-    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
-        """The student with the maps from its features to the sources'."""
-        hint = [] if self.hint is None else list(self.hint.parameters())
-        return {"student": [*self.student.parameters(), *hint]}
-
     def weights(self, lesson: Lesson) -> Tensor:
         """How much each source counts on each row: (B, N), rows sum to one."""
         return confidence_weights(lesson.outputs.probabilities, lesson.label, even_weights(lesson.outputs))
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Labels, the sources' predictions, and their features."""
-        lesson = self.lesson(batch)
-        told = distillation(lesson.logits, self.taught(lesson), self.config.temperature)
-        loss = self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson))
-        if self.hint is not None:
-            loss = loss + self.config.hint_weight * mean_over_rows(self.hint(lesson), every_row(lesson))
-        return {"student": loss}
+    def missed(self, lesson: Lesson) -> Tensor | None:
+        """How far the mapped features are from the sources', weighted: (B,)."""
+        return self.hint(lesson) if self.hint else None
 
 
 class ConfidentHint(nn.Module):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
@@ -36,7 +37,7 @@ class Lesson(NamedTuple):
 class DistillingMethod(StudentMethod):
     """Base of methods whose student learns from the labels and, on every row, from what frozen sources say of it.
 
-    A subclass says how the sources count (``weights``), or what else they teach (``taught``, ``losses``).
+    A subclass says how the sources count (``weights``), or what else they teach (``taught``, ``hint``).
 
     Args:
         student: untrained, with K outputs.
@@ -51,6 +52,7 @@ class DistillingMethod(StudentMethod):
         super().__init__(student, optimizer)
         self.bank = bank
         self.config = config
+        self.hint: nn.Module | None = None
 
     @classmethod
     def build(cls, task: TransferTask) -> Self:
@@ -68,27 +70,44 @@ class DistillingMethod(StudentMethod):
         """What the student is taught on each row: (B, K), rows sum to one."""
         return fuse(self.weights(lesson), lesson.outputs.probabilities)
 
+    def missed(self, lesson: Lesson) -> Tensor | None:
+        """The loss (B,) of the hint on each row; None in methods without one."""
+        return None
+
+    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
+        """The student, with its hint."""
+        hint = [] if self.hint is None else list(self.hint.parameters())
+        return {"student": [*self.student.parameters(), *hint]}
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy on the labelled rows, and ``distillation.weight`` times the divergence from what is taught."""
+        """Labels, what is taught, and the hint."""
         lesson = self.lesson(batch)
-        told = distillation(lesson.logits, self.taught(lesson), self.config.temperature)
-        return {"student": self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson))}
+        told = self.divergence(lesson, self.taught(lesson))
+        return {"student": self.student_loss(lesson, told, self.missed(lesson))}
+
+    def divergence(self, lesson: Lesson, taught: Tensor) -> Tensor:
+        """How far the student is from what it is taught (B, K): (B,)."""
+        return distillation(lesson.logits, taught, self.config.temperature)
+
+    def student_loss(self, lesson: Lesson, told: Tensor, missed: Tensor | None = None) -> Tensor:
+        """Cross-entropy on the labelled rows + ``distillation.weight`` · told + ``distillation.hint_weight`` · missed.
+
+        Args:
+            lesson: the batch.
+            told: (B,) divergence from what is taught.
+            missed: (B,) loss of the hint; None where there is none.
+        """
+        every_row = torch.ones_like(lesson.label, dtype=torch.bool)
+        loss = mean_over_rows(*label_losses(lesson.logits, lesson.label))
+        loss = loss + self.config.weight * mean_over_rows(told, every_row)
+        return loss if missed is None else loss + self.config.hint_weight * mean_over_rows(missed, every_row)
 
     def lesson(self, batch: Batch) -> Lesson:
         """Asks student and sources about a batch."""
         return Lesson(*self.student.both(batch.target), self.bank(batch.index), batch.label)
-
-    def label_loss(self, lesson: Lesson) -> Tensor:
-        """Mean cross-entropy of the labelled rows."""
-        return mean_over_rows(*label_losses(lesson.logits, lesson.label))
 
 
 def even_weights(outputs: SourceOutputs) -> Tensor:
     """The same weight for each source (B, N), save that a source counts less on a row on which it abstains."""
     mass = outputs.known_mass
     return attention_weights(torch.zeros(len(mass), 1, mass.shape[1], device=mass.device), mass)
-
-
-def every_row(lesson: Lesson) -> Tensor:
-    """The mask (B,) of all rows."""
-    return torch.ones_like(lesson.label, dtype=torch.bool)

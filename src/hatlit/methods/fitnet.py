@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank
-from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
-from hatlit.methods.base import mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson, every_row
-from hatlit.types import Batch
+from hatlit.methods.base import register_method
+from hatlit.methods.distilling import DistillingMethod, Lesson
 
 
 @register_method("fitnet")
@@ -39,23 +35,12 @@ class FitNet(DistillingMethod):
         super().__init__(student, bank, config, optimizer)
         self.hint = FeatureHint(student.feature_dim, bank.feature_dims[:1]) if config.hint_weight else None
 
-    def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
-        """The student with the map from its features to the source's."""
-        hint = [] if self.hint is None else list(self.hint.parameters())
-        return {"student": [*self.student.parameters(), *hint]}
-
     def weights(self, lesson: Lesson) -> Tensor:
         """One for the best source, zero for the others: (B, N)."""
         weights = torch.zeros_like(lesson.outputs.known_mass)
         weights[:, 0] = 1
         return weights
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Labels, the source's predictions, and its features."""
-        lesson = self.lesson(batch)
-        told = distillation(lesson.logits, self.taught(lesson), self.config.temperature)
-        loss = self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson))
-        if self.hint is not None:
-            missed = self.hint(lesson.features, lesson.outputs.features[:1])
-            loss = loss + self.config.hint_weight * mean_over_rows(missed, every_row(lesson))
-        return {"student": loss}
+    def missed(self, lesson: Lesson) -> Tensor | None:
+        """How far the mapped features are from the best source's: (B,)."""
+        return self.hint(lesson.features, lesson.outputs.features[:1]) if self.hint else None

@@ -11,9 +11,9 @@ from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.mixer import attention_weights, mixer_loss
-from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson, every_row
+from hatlit.methods.distilling import DistillingMethod, Lesson
+from hatlit.methods.ensembles import TIMES_LEARNING_RATE
 from hatlit.types import UNLABELLED, Batch
 
 
@@ -51,9 +51,13 @@ class KDWeighted(DistillingMethod):
         """Labels move the weights; labels and what is fused move the student."""
         lesson = self.lesson(batch)
         fused = self.taught(lesson)
-        labelled = lesson.label != UNLABELLED
-        told = distillation(lesson.logits, fused.detach(), self.config.temperature)
+        missed = mixer_loss(fused, lesson.label.clamp_min(0))
         return {
-            "weights": mean_over_rows(mixer_loss(fused, lesson.label.clamp_min(0)), labelled),
-            "student": self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson)),
+            "weights": mean_over_rows(missed, lesson.label != UNLABELLED),
+            "student": self.student_loss(lesson, self.divergence(lesson, fused.detach())),
         }
+
+    def optimizer_settings(self, part: str) -> dict[str, float]:
+        """The weights learn as boldly as those of the weighted ensemble."""
+        settings = super().optimizer_settings(part)
+        return {**settings, "lr": settings["lr"] * TIMES_LEARNING_RATE} if part == "weights" else settings

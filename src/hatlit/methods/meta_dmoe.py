@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank
-from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.methods.base import label_losses, mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, every_row
+from hatlit.methods.distilling import DistillingMethod
 from hatlit.types import Batch
 
 #: Width of the tokens, and number of attention heads.
@@ -70,19 +69,13 @@ class MetaDMoE(DistillingMethod):
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The aggregator, and the student with its linear map."""
-        hint = [] if self.hint is None else list(self.hint.parameters())
-        return {
-            "aggregator": list(self.aggregator.parameters()),
-            "student": [*self.student.parameters(), *hint],
-        }
+        return {"aggregator": list(self.aggregator.parameters()), **super().trained_parts()}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of either; the student also learns what the aggregator makes of each row."""
         lesson = self.lesson(batch)
         aggregate, logits = self.aggregator(lesson.outputs.features)
-        told = distillation(lesson.logits, logits.detach().softmax(-1), self.config.temperature)
-        student = self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson))
-        if self.hint is not None:
-            apart = self.hint(lesson.features, [aggregate.detach()])
-            student = student + self.config.hint_weight * mean_over_rows(apart, every_row(lesson))
+        told = self.divergence(lesson, logits.detach().softmax(-1))
+        missed = self.hint(lesson.features, [aggregate.detach()]) if self.hint else None
+        student = self.student_loss(lesson, told, missed)
         return {"aggregator": mean_over_rows(*label_losses(logits, lesson.label)), "student": student}

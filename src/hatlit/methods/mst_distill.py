@@ -12,9 +12,8 @@ from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.mixer import SMALLEST, attention_weights, fuse, mixer_loss
-from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import mean_over_rows, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson, every_row
+from hatlit.methods.distilling import DistillingMethod, Lesson
 from hatlit.types import UNLABELLED, Batch
 
 #: Sources that teach a sample.
@@ -64,10 +63,9 @@ class MSTDistill(DistillingMethod):
         lesson = self.lesson(batch)
         gate = self.gate(lesson)
         fused = fuse(keep_largest(gate, CHOSEN), lesson.outputs.probabilities)
-        told = distillation(lesson.logits, fused.detach(), self.config.temperature)
         return {
             "router": task_loss(fused, lesson.label) + BALANCE * imbalance(gate),
-            "student": self.label_loss(lesson) + self.config.weight * mean_over_rows(told, every_row(lesson)),
+            "student": self.student_loss(lesson, self.divergence(lesson, fused.detach())),
         }
 
 
