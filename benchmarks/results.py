@@ -10,30 +10,35 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from hatlit.config import CompareConfig, Names, names
 from hatlit.errors import InputError
-from hatlit.experiments.compare import as_markdown, compare, finding, summary_table, title_of
+from hatlit.experiments.compare import compare, title_of
 from hatlit.experiments.display import Display
+from hatlit.experiments.summary import as_markdown, percent, summary_table
 from hatlit.files import write_atomically
+from hatlit.methods.base import METHODS
 from hatlit.options import parse
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("HATLIT_DATA", ROOT.parent / "shared" / "data"))
 
-#: Shown for every set unless it says otherwise.
-METHODS = "labels_only,best_source,hat"
+#: How many labels: few is one a class (text: ten), and a share.
+LABELS = {"few": "", "5%": "0.05"}
 
 
 @dataclass(frozen=True)
 class Section:
-    """One comparison of the page.
+    """One data set of the page.
 
     Attributes:
         title: its heading.
@@ -41,9 +46,7 @@ class Section:
         note: what a reader must know before believing the numbers.
         file: npz file of real recordings below the data folder; empty for the demo.
         more: further options.
-        methods: which methods.
-        targets: how many targets, evenly spread over the set.
-        per_class: labels a class.
+        per_class: labels a class where there are few.
     """
 
     title: str
@@ -51,9 +54,12 @@ class Section:
     note: str
     file: str = ""
     more: tuple[str, ...] = ()
-    methods: str = METHODS
-    targets: int = 3
     per_class: int = 1
+
+    @property
+    def name(self) -> str:
+        """What ``--sets`` calls it."""
+        return "-".join([Path(self.file).stem or f"{self.modality}-demo", *self.more[1:]])
 
 
 SECTIONS = (
@@ -62,7 +68,6 @@ SECTIONS = (
         "imu",
         """Nothing about real people follows from this table; see [the demo data](demo-data.md). Four people wear the
 device in the same manner, so there are three good sources for each target.""",
-        methods=f"{METHODS},hat_paper",
     ),
     Section(
         "IMU: SPAR (a watch on 20 arms, 7 shoulder exercises)",
@@ -73,7 +78,6 @@ an arm is a single recording: the test part is its last 30 %, not another day. T
 loss, sharpening, augmentation) were chosen with prototypes that looked at SPAR among other sets, so this set is no
 clean confirmation of them.""",
         file="imu-spar.npz",
-        methods=f"{METHODS},hat_paper",
     ),
     Section(
         "Image: Digits-5 (5 styles of digits, 10 digits)",
@@ -126,17 +130,21 @@ is a depth model and stays one, so it is no rival on an IMU device.""",
 
 HEAD = """# Results
 
-Made by `python benchmarks/results.py` on {date}, in {minutes:.0f} minutes on {cores} cores (hatlit {hatlit},
-torch {torch}, Python {python}). Accuracies are in percent of the target's test part: mean over targets and seeds, with
-a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get the same labels, the same splits
-and the same student. No option was chosen for one target, and no model on any test part. "hat ahead by" pairs the runs
-of the same target and seed. With three targets an interval is wide, and resampling so few makes it rather too narrow
-than too wide. "kB moved" is what selection would send over a network, "seconds" is what preparation, training and test
-of one run take (median).
+Made by
 
-`labels_only` trains the student on the labels alone. `best_source` fine-tunes the source that selection ranks first;
-it is larger than the student. `hat_paper` is the paper read literally; why it can fall below `labels_only` stands in
-[how HaT works here](method.md#injection).
+```bash
+{command}
+```
+
+on {date}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores; that call took {minutes:.0f}
+minutes, runs that were done before it not counted. Accuracies are in percent of the target's test part: mean over targets and
+seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get the same labels, the
+same splits, the same adapted sources, the same student and as many epochs. No option was chosen for one target, and no
+model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few targets an interval is wide,
+and resampling so few makes it rather too narrow than too wide. "kB moved" is what selection would send over a network,
+"seconds" is the training of one run (median), two runs at a time. "gap closed" is the share of the way from
+`labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has.
+`hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made.
 """
 
 
@@ -145,16 +153,32 @@ class ResultsConfig:
     """Makes docs/results.md.
 
     Args:
-        only: modalities to run; empty means all.
+        sets: names of the data sets; empty means all.
+        methods: which methods; all means every one that is registered.
+        labels: few (one a class, text ten), 5% (a twentieth of the training samples), or both.
+        targets: how many targets of each set, evenly spread; sets with fewer domains use all.
         seeds: how many seeds, from 0 on.
         out: folder that keeps the runs.
         page: where the page goes.
     """
 
-    only: Names = field(default_factory=list)
+    sets: Names = field(default_factory=list)
+    methods: Names = "all"
+    labels: Names = "few,5%"
+    targets: int = 5
     seeds: int = 3
     out: str = "runs/results"
     page: str = str(ROOT / "docs" / "results.md")
+
+    def __post_init__(self) -> None:
+        self.sets, self.methods, self.labels = names(self.sets), names(self.methods), names(self.labels)
+        known = {"sets": [one.name for one in SECTIONS], "labels": list(LABELS)}
+        for option, choices in known.items():
+            unknown = set(getattr(self, option)) - set(choices)
+            if unknown:
+                raise InputError(f"--{option} knows {', '.join(choices)}, not {sorted(unknown)[0]}.")
+        if self.methods == ["all"]:
+            self.methods = METHODS.names()
 
 
 def main(words: list[str]) -> int:
@@ -162,12 +186,14 @@ def main(words: list[str]) -> int:
     display, began = Display(), time.perf_counter()
     try:
         config = parse(ResultsConfig, "results", "Makes docs/results.md.", words)
-        wanted = [one for one in SECTIONS if not config.only or one.modality in names(config.only)]
-        sections = [written(one, config, display) for one in wanted]
+        wanted = [one for one in SECTIONS if not config.sets or one.name in config.sets]
+        found = [one for one in wanted if not one.file or (DATA / one.file).is_file()]
+        summaries = {one: [summary_of(one, level, config, display) for level in config.labels] for one in found}
     except InputError as error:
         print(f"results: {error}", file=sys.stderr)
         return 2
     head = HEAD.format(
+        command=shlex.join(["python", "benchmarks/results.py", *words]),
         date=datetime.now(UTC).date(),
         minutes=(time.perf_counter() - began) / 60,
         cores=os.cpu_count(),
@@ -175,30 +201,73 @@ def main(words: list[str]) -> int:
         torch=version("torch"),
         python=platform.python_version(),
     )
-    write_atomically(Path(config.page), "\n".join([head, *sections]))
+    left_out = [one.title for one in SECTIONS if one not in found]
+    absent = f"Not run this time: {'; '.join(left_out)}.\n" if left_out else ""
+    sections = [section_of(one, several) for one, several in summaries.items()]
+    write_atomically(Path(config.page), "\n".join([head, overview(summaries), *sections, absent]))
     display.say(f"wrote {config.page}")
     return 0
 
 
-def written(section: Section, config: ResultsConfig, display: Display) -> str:
-    """One comparison as a section of the page."""
-    heading = f"## {section.title}"
-    data = []
-    if section.file:
-        if not (DATA / section.file).is_file():
-            return f"{heading}\n\nNot run: `{section.file}` was not found.\n"
-        data = ["--data.name", "arrays", "--data.root", str(DATA / section.file)]
-    where = Path(config.out) / "-".join([section.modality, *section.more[1:], Path(section.file).stem or "demo"])
+def summary_of(section: Section, level: str, config: ResultsConfig, display: Display) -> dict[str, Any]:
+    """Runs one comparison."""
+    data = ["--data.name", "arrays", "--data.root", str(DATA / section.file)] if section.file else []
+    few = ["--labels.per_class", str(section.per_class)]
     words = [
-        *("--modality", section.modality, *data, *section.more, "--methods", section.methods, "--out", str(where)),
-        *("--targets", str(section.targets), "--seeds", str(config.seeds)),
-        *("--labels.per_class", str(section.per_class)),
+        *("--modality", section.modality, *data, *section.more, "--seeds", str(config.seeds)),
+        *("--out", str(Path(config.out) / f"{section.name}-{level.strip('%')}"), "--methods", ",".join(config.methods)),
+        *(["--labels.fraction", LABELS[level]] if LABELS[level] else few),
     ]
-    methods = names(section.methods)
-    settings = {method: parse(CompareConfig, "compare", "", words, method=method) for method in methods}
-    summary = compare(settings, display)
-    title = title_of(summary, next(iter(settings.values())))
-    return "\n\n".join([heading, section.note, title, as_markdown(summary_table(summary)), finding(summary)]) + "\n"
+    for count in range(config.targets, 0, -1):
+        asked = [*words, "--targets", str(count)]
+        settings = {method: parse(CompareConfig, "compare", "", asked, method=method) for method in config.methods}
+        try:
+            return compare(settings, display, asked)
+        except InputError as error:
+            if "--targets" not in str(error):
+                raise
+    raise InputError(f"'{section.file}' has no domain.")
+
+
+def overview(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
+    """One row a comparison: HaT, the best of the others, and where HaT loses."""
+    rows = []
+    for section, several in summaries.items():
+        for summary in several:
+            methods = summary["methods"]
+            if "hat" not in methods:
+                continue
+            rivals = {name: one for name, one in methods.items() if is_rival(name, one)}
+            best = max(rivals, key=lambda name: rivals[name]["accuracy"]["mean"], default=None)
+            floor = methods.get("labels_only")
+            rows.append(
+                {
+                    "data": section.title.split(" (")[0],
+                    "labels": summary["labels"],
+                    "labels_only": percent(floor["accuracy"]) if floor else "-",
+                    "hat": percent(methods["hat"]["accuracy"]),
+                    "best other": f"{best} {percent(rivals[best]['accuracy'])}" if best else "-",
+                    "hat ahead of it by": percent(rivals[best]["against_reference"]["difference"]) if best else "-",
+                }
+            )
+    lost = [f"{row['data']} ({row['labels']})" for row in rows if row["hat ahead of it by"].startswith("-") and rows]
+    verdict = (
+        f"HaT is behind the best other method on {'; '.join(lost)}." if lost else "HaT is behind none of the others."
+    )
+    return f"## All at a glance\n\n{as_markdown(rows)}\n\n{verdict}\n" if rows else ""
+
+
+def is_rival(name: str, one: Mapping[str, Any]) -> bool:
+    """Whether a method is one that a company could use in place of HaT."""
+    return not (name.startswith("hat") or one["is_oracle"] or METHODS.get(name).needs_source_data)
+
+
+def section_of(section: Section, summaries: list[dict[str, Any]]) -> str:
+    """The comparisons on one data set."""
+    parts = [f"## {section.title}", section.note]
+    for summary in summaries:
+        parts += [title_of(summary), as_markdown(summary_table(summary)), summary["finding"]]
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

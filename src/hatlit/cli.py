@@ -28,7 +28,7 @@ USAGE = """usage: hatlit COMMAND [options]      (train, compare, study, data plo
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
   compare          run methods on several targets and seeds, and set them side by side (--resume DIR goes on)
-  study NAME       answer one question about the method (--help lists the studies)
+  study            answer one question about the method: study NAME (study --help lists them)
   data             list the data sets
   data plot        draw some samples of each domain
   encoders         list the encoders

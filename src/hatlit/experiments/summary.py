@@ -143,7 +143,6 @@ def summary_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
             "method": f"{name} (oracle)" if one["is_oracle"] else name,
             "runs": str(one["n"]),
             "accuracy": percent(one["accuracy"]),
-            "balanced": f"{100 * one['balanced_accuracy']['mean']:.1f}",
             "macro F1": f"{100 * one['macro_f1']['mean']:.1f}",
             "NLL": f"{one['nll']['mean']:.2f}",
             "ECE": f"{100 * one['calibration_error']['mean']:.1f}",

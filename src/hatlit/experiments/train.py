@@ -85,12 +85,11 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
             display.say(f"This run is done already; its folder is {folder.path}")
             return _show(folder.read_json("result.json"), display)
         selection = _choose_sources(config, asked, target, zoo, display, clock)
+        recordings = _source_domains(config, data, selection)
         if is_first_process():
             folder.start(config)
             folder.write_json("selection.json", selection.as_dict() if selection else {})
-        task = TransferTask(
-            target, student_spec, _selected(selection), config, _source_domains(config, data, selection)
-        )
+        task = TransferTask(target, student_spec, _selected(selection), config, recordings)
         if config.tune:
             with clock("tuning"):
                 task = replace(task, config=tuned(task, folder, display))
@@ -224,7 +223,9 @@ def _source_domains(config: TrainConfig, data: DomainSet, selection: Selection |
             f"Method '{config.method}' needs the recordings of the sources' own domains, and data set '{data.name}' "
             f"has no '{missing[0]}'; leave the method out, or name the data set that the zoo was trained on."
         )
-    return tuple(data.domain(card.domain) for card in selection.cards)
+    domains = tuple(data.domain(card.domain) for card in selection.cards)
+    selection.traffic.add("transfer", down=sum(domain.samples.nbytes for domain in domains))
+    return domains
 
 
 def _run_beside(task: TransferTask, folder: RunFolder, display: Display, clock: Stopwatch) -> Outcome:

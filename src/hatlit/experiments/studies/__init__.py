@@ -1,0 +1,1 @@
+"""One file a study; the name of the file is that of the study."""
