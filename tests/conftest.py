@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,33 @@ def real_data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set HATLIT_DATA to its folder")
     return root
+
+
+class _Here:
+    """Stands in for a pool of processes and does the work in this one."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        pass
+
+    def __enter__(self) -> _Here:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the runs of a comparison or study take place in the process of the test."""
+    monkeypatch.setattr("hatlit.experiments.pool.ProcessPoolExecutor", _Here)
 
 
 def _make_domain(

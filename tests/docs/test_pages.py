@@ -10,11 +10,18 @@ import pytest
 import yaml
 
 from hatlit.cli import main
+from hatlit.config import StudyConfig
+from hatlit.experiments.study import STUDIES
+from hatlit.options import parse
 
 ROOT = Path(__file__).parents[2]
 
 #: Makes the runs on the pages quick; their results are not looked at.
 QUICK = "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --adapt.steps 1 --jobs 1".split()
+
+
+#: The npz file that the data page makes.
+PEOPLE = "--data.name arrays --data.root people.npz".split()
 
 
 def blocks(page, language):
@@ -30,7 +37,7 @@ def quick(words):
     if words[0] == "train":
         return [*words, *QUICK, "--wandb", "off"]
     if words[0] == "compare":
-        return [*words, *QUICK, "--targets", "person-1", "--seeds", "1"]
+        return words if "--resume" in words else [*words, *QUICK, *PEOPLE, "--targets", "person-1", "--seeds", "1"]
     return [*words, *QUICK[:4], "--jobs", "1"] if words[:2] == ["zoo", "build"] else words
 
 
@@ -44,8 +51,13 @@ def folder(tmp_path, tmp_path_factory, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/your-own-data.md"])
-def test_every_hatlit_command_of_a_page_runs(folder, page, capsys):
+PAGES = ["README.md", "docs/your-own-data.md", "docs/comparisons.md", "docs/add-a-method.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_hatlit_command_of_a_page_runs(in_this_process, folder, page, capsys):
+    for code in blocks(page, "python"):  # a file that commands name stands in its first line
+        (folder / code.split("\n")[0].removeprefix("# ")).write_text(code)
     ran = 0
     for line in commands(page):
         name, *words = shlex.split(line)
@@ -165,3 +177,10 @@ def test_ci_runs_what_the_readme_says():
     steps = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
     assert "bash .ci/run" in steps
     assert "make lint" in steps
+
+
+def test_every_study_command_is_one(capsys):
+    lines = [shlex.split(line) for line in commands("docs/studies.md")]
+    assert {words[2] for words in lines if words[1] == "study"} == set(STUDIES.names())
+    for words in lines:
+        parse(StudyConfig, "study", "", words[3:])

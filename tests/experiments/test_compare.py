@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
@@ -91,32 +90,6 @@ RESULT = {
     "student": {"parameters": 1, "bytes": 4},
     "run": "somewhere",
 }
-
-
-class Here:
-    """Stands in for the pool of processes and does the work in this one."""
-
-    def __init__(self, jobs, context, initializer, initargs):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def submit(self, work, *arguments):
-        future = Future()
-        try:
-            future.set_result(work(*arguments))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Here)
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +303,7 @@ def test_a_row_tells_seconds_and_bytes_by_stage(in_this_process, options, tmp_pa
 
 
 @pytest.mark.slow
-def test_going_on_with_a_comparison(options, tmp_path, arrays, capsys, monkeypatch):
+def test_going_on_with_a_comparison(in_this_process, tmp_path, arrays, capsys, monkeypatch):
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
     words = f"--data.name arrays --data.root {arrays} --methods labels_only --targets ann --seeds 1 --jobs 1"
     out = tmp_path / "first"
@@ -346,9 +319,9 @@ def test_going_on_with_a_comparison(options, tmp_path, arrays, capsys, monkeypat
 
 
 @pytest.mark.slow
-def test_another_process_comes_to_the_same_numbers(options, display, tmp_path, monkeypatch):
+def test_another_process_comes_to_the_same_numbers(options, display, tmp_path, request):
     elsewhere = compare(options(targets="ann", out=str(tmp_path / "elsewhere")), display)
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Here)
+    request.getfixturevalue("in_this_process")
     here = compare(options(targets="ann"), display)
     for summary in (elsewhere, here):
         for one in summary["methods"].values():

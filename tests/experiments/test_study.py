@@ -23,24 +23,6 @@ QUICK = (
 ).split()
 
 
-class Here:
-    """Stands in for the pool of processes and does the work in this one."""
-
-    def __init__(self, jobs, context, initializer, initargs):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def submit(self, work, *arguments):
-        future = pool.Future()
-        future.set_result(work(*arguments))
-        return future
-
-
 def test_the_names_are_those_of_the_files():
     assert sorted(STUDIES.names()) == sorted(path.stem for path in FILES.glob("[!_]*.py"))
     for entry in STUDIES:
@@ -177,10 +159,9 @@ def test_when_every_run_fails_the_first_reason_is_told(monkeypatch, people, disp
 
 
 @pytest.fixture
-def study(monkeypatch, arrays, tmp_path_factory, tmp_path):
+def study(in_this_process, monkeypatch, arrays, tmp_path_factory, tmp_path):
     """Runs a study quickly on three people; returns its folder."""
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "studies-cache"))
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", Here)
 
     def run(name, *words, out=None):
         out = out or tmp_path / name

@@ -51,7 +51,11 @@ def row(method, target, seed, accuracy, sent=1000, seconds=2.0, failed=""):
 
 def test_the_finding_says_ahead_behind_or_undecided():
     def lead(low, mean, high, is_oracle=False):
-        return {"against_reference": {"difference": {"low": low, "mean": mean, "high": high}}, "is_oracle": is_oracle}
+        return {
+            "against_reference": {"difference": {"low": low, "mean": mean, "high": high}},
+            "is_oracle": is_oracle,
+            "needs_source_data": False,
+        }
 
     methods = {
         "hat": {"against_reference": None},

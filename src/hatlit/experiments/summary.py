@@ -33,10 +33,11 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         rows: one a run, as in ``results.csv``; those that failed have a reason under ``failed``.
 
     Returns:
-        ``reference``, ``critical_difference`` and, by name, ``methods``: ``n`` finished and ``failed`` runs, mean and
-        95 % interval of every score, mean ``bytes`` moved, median ``training_seconds``, largest ``peak_memory_bytes``,
-        mean ``student_bytes``, ``average_rank`` over the targets, ``against_reference`` (pairs of the same target and
-        seed) and ``gap_closed``, the share of the way from ``labels_only`` to ``all_labels``.
+        ``reference``, ``critical_difference`` and, by name, ``methods``: ``n`` finished and ``failed`` runs, whether
+        it is an oracle or needs the recordings of the sources' domains, mean and 95 % interval of every score, mean
+        ``bytes`` moved, median ``training_seconds``, largest ``peak_memory_bytes``, mean ``student_bytes``,
+        ``average_rank`` over the targets, ``against_reference`` (pairs of the same target and seed) and ``gap_closed``,
+        the share of the way from ``labels_only`` to ``all_labels``.
     """
     names = list(dict.fromkeys(row["method"] for row in rows))
     finished = {name: [row for row in rows if row["method"] == name and not row["failed"]] for name in names}
@@ -49,6 +50,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
             "n": len(finished[name]),
             "failed": sum(row["method"] == name and bool(row["failed"]) for row in rows),
             "is_oracle": is_oracle(name),
+            "needs_source_data": name in METHODS.names() and METHODS.get(name).needs_source_data,
             **_described(finished[name]),
             "average_rank": ranks.get(name),
             "against_reference": None if name == reference else against(finished[reference], finished[name]),
@@ -62,6 +64,13 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
 def is_oracle(method: str) -> bool:
     """Whether a method knows what none could know."""
     return method in METHODS.names() and METHODS.get(method).is_oracle
+
+
+def marked(name: str, one: Mapping[str, Any]) -> str:
+    """A method's name, with what keeps it from being used in practice."""
+    if one["is_oracle"]:
+        return f"{name} (oracle)"
+    return f"{name} (source recordings)" if one["needs_source_data"] else name
 
 
 def interval(values: Sequence[float], targets: Sequence[str]) -> dict[str, float]:
@@ -140,7 +149,7 @@ def summary_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     ranked = sorted(summary["methods"].items(), key=lambda item: -item[1]["accuracy"]["mean"])
     return [
         {
-            "method": f"{name} (oracle)" if one["is_oracle"] else name,
+            "method": marked(name, one),
             "runs": str(one["n"]),
             "accuracy": percent(one["accuracy"]),
             "macro F1": f"{100 * one['macro_f1']['mean']:.1f}",

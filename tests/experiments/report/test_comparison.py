@@ -56,6 +56,7 @@ def method(accuracy, rank, **changed):
         "n": 6,
         "failed": 0,
         "is_oracle": False,
+        "needs_source_data": False,
         **dict.fromkeys(SCORES, interval),
         "training_seconds": 12.34,
         "peak_memory_bytes": 3.21e8,

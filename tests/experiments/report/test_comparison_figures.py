@@ -12,7 +12,14 @@ SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "calibration_error
 
 def method(accuracy, number=0, **changed):
     interval = {"mean": accuracy, "low": accuracy - 0.03, "high": accuracy + 0.04}
-    usual = {"n": 3, "failed": 0, "is_oracle": False, "bytes": 6e5 * (number % 4), "average_rank": number + 1.0}
+    usual = {
+        "n": 3,
+        "failed": 0,
+        "is_oracle": False,
+        "needs_source_data": False,
+        "bytes": 6e5 * (number % 4),
+        "average_rank": number + 1.0,
+    }
     return {**usual, **dict.fromkeys(SCORES, interval), "against_reference": None, **changed}
 
 

@@ -37,6 +37,7 @@ from hatlit.experiments.report.example_figures import (
     selection_picture,
 )
 from hatlit.experiments.report.html import DEMO, NOTHING
+from hatlit.experiments.summary import marked
 from hatlit.files import write_atomically
 
 __all__ = ["ComparisonReport", "RunExample", "write_comparison"]
@@ -154,7 +155,7 @@ def _method(name: str, one: Mapping[str, Any], reference: str) -> dict[str, str]
     versus = one["against_reference"]
     runs = one["n"] + one["failed"]
     return {
-        "method": f"{name} (oracle)" if one["is_oracle"] else name,
+        "method": marked(name, one),
         "runs": f"{one['n']} of {runs}" if one["failed"] else str(runs),
         "accuracy": _interval(one["accuracy"]),
         "balanced accuracy": _number(one["balanced_accuracy"]["mean"], 100, 1),

@@ -15,6 +15,7 @@ from hatlit.experiments.display import human_bytes
 from hatlit.experiments.report.document import Paragraph, Picture
 from hatlit.experiments.report.drawing import as_png, label_points, name_ticks, new_figure, shorten, spread
 from hatlit.experiments.report.figures import BLUE, GREY, ORANGE
+from hatlit.experiments.summary import marked
 
 #: The method whose student learns from the labels alone.
 ALONE = "labels_only"
@@ -39,7 +40,7 @@ def best_first(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]
 
 def called(name: str, one: Mapping[str, Any]) -> str:
     """A method's name, with a word of warning where no real method could do what it does."""
-    return f"{shorten(name)} (oracle)" if one["is_oracle"] else name
+    return marked(shorten(name), one)
 
 
 def accuracy_picture(summary: Mapping[str, Any]) -> Picture:
@@ -199,7 +200,7 @@ def _slope_style(change: float) -> dict[str, Any]:
 
 
 def _kinds(summary: Mapping[str, Any]) -> list[Patch]:
-    plain, oracle = {"is_oracle": False}, {"is_oracle": True}
+    plain, oracle = {"is_oracle": False, "needs_source_data": False}, {"is_oracle": True, "needs_source_data": False}
     kinds = {"the reference": ("it", plain), "other methods": ("", plain), "oracles": ("", oracle)}
     present = {
         "the reference",
