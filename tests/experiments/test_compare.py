@@ -183,6 +183,36 @@ def test_a_comparison(in_this_process, options, display, tmp_path):
     assert table.startswith("arrays (imu): 3 targets x 1 seeds, labels: 1 a class\n\n| method |")
 
 
+def test_weights_and_biases_gets_one_group(in_this_process, options, display, tmp_path, monkeypatch):
+    opened, kept = [], []
+
+    class Run:
+        def log_table(self, name, rows):
+            kept.append((name, [row["method"] for row in rows]))
+
+        def log_files(self, name, paths):
+            assert all(path.is_file() for path in paths)
+            kept.append((name, [path.name for path in paths][:2]))
+
+        def close(self, summary):
+            kept.append(summary)
+
+    def start(mode, folder, name, config, say, group):
+        opened.append((mode, name, group))
+        return Run()
+
+    monkeypatch.setattr("hatlit.experiments.compare.start_wandb", start)
+    monkeypatch.setattr("hatlit.experiments.train.start_wandb", lambda *arguments: opened.append(arguments[-1]))
+    summary = compare(options("labels_only", targets="ann", wandb="offline"), display)
+    assert opened == ["out", ("offline", "comparison-out", "out")]
+    accuracy = summary["methods"]["labels_only"]["accuracy"]["mean"]
+    assert kept == [
+        ("summary", ["labels_only"]),
+        ("report", ["report.html", "results.csv"]),
+        {"labels_only": accuracy},
+    ]
+
+
 def test_a_second_call_repeats_nothing(in_this_process, options, display, tmp_path):
     def state():
         runs = (tmp_path / "out" / "runs").rglob("*")
