@@ -98,8 +98,9 @@ def _train(words: list[str]) -> int:
 
 
 def _compare(words: list[str]) -> int:
-    if words[:1] == ["--resume"]:
-        words = _saved_words(words[1:])
+    if "--resume" in words:
+        place = words.index("--resume")
+        words = _saved_words([*words[place + 1 :], *words[:place]])
     about = ("compare", "Runs methods on targets with several seeds and sets them side by side.", words)
     config = parse(CompareConfig, *about)
     from hatlit.experiments.compare import compare

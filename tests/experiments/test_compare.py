@@ -340,7 +340,7 @@ def test_going_on_with_a_comparison(in_this_process, tmp_path, arrays, capsys, m
     assert main(["compare", *words.split(), "--trainer.max_epochs", "1", "--out", str(out)]) == 0
     first = json.loads((out / "summary.json").read_text())
     out.rename(tmp_path / "moved")
-    assert main(["compare", "--resume", str(tmp_path / "moved"), "--seeds", "2"]) == 0
+    assert main(["compare", "--seeds", "2", "--resume", str(tmp_path / "moved")]) == 0
     second = json.loads((tmp_path / "moved" / "summary.json").read_text())
     assert (first["seeds"], second["seeds"]) == (1, 2)
     assert len(list((tmp_path / "moved" / "runs").glob("*/done"))) == 2

@@ -23,7 +23,13 @@ def task(make_domain):
     def make(per_class=4, **options):
         domain = make_domain("ann", 0, rows=90)
         target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=per_class), seed=0))
-        config = TrainConfig(method="labels_only", trainer=TrainerConfig(max_epochs=1), tune=3, **options)
+        config = TrainConfig(
+            method="labels_only",
+            trainer=TrainerConfig(max_epochs=1),
+            labels=LabelsConfig(per_class=2),
+            tune=3,
+            **options,
+        )
         return TransferTask(target, target.spec, (), config)
 
     return make
@@ -43,6 +49,11 @@ def test_folds_part_the_labelled_few_class_by_class(task):
 def test_one_label_a_class_cannot_be_parted(task, tmp_path, display):
     with pytest.raises(InputError, match="--tune needs two labels of each class, and 'slow' has one"):
         tuned(task(per_class=1), RunFolder(tmp_path), display)
+
+
+def test_one_label_a_class_is_refused_at_once():
+    with pytest.raises(InputError, match="--tune needs two labels of each class to hold some out"):
+        TrainConfig(tune=1)
 
 
 def test_a_fold_is_trained_without_what_it_holds_out(task, tmp_path, display, monkeypatch):

@@ -71,6 +71,10 @@ class ExpansionConfig:
         at_least("", self, jobs=0, tune=0)
         if self.zoo == "":
             raise InputError("--zoo is empty; name a folder, or leave the option out to train the sources.")
+        if self.tune and self.labels.fraction is None and (self.labels.per_class or 1) < 2:
+            raise InputError(
+                "--tune needs two labels of each class to hold some out; give --labels.per_class 2 or more."
+            )
         if self.zoo is not None and self.sources.controls:
             raise InputError("--sources.controls joins sources that are trained here; it cannot change a given --zoo.")
         if self.num_sources is not None:
