@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
-from hatlit.config import AdaptConfig, DataConfig, HaTConfig, SourcesConfig, TrainConfig, TrainerConfig
+from hatlit.config import AdaptConfig, DataConfig, SourcesConfig, TrainConfig, TrainerConfig
 from hatlit.experiments import tracking
 from hatlit.experiments.display import Display
 from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
@@ -587,7 +587,7 @@ def test_a_training_logs_what_it_learns_offline(toy: Path, tmp_path: Path) -> No
         sources=SourcesConfig(encoders=["cnn_nano"], max_epochs=1),
         num_sources=2,
         trainer=TrainerConfig(max_epochs=2, accelerator="cpu"),
-        hat=HaTConfig(adapt=AdaptConfig(steps=2)),
+        adapt=AdaptConfig(steps=2),
         out=str(tmp_path / "runs"),
         jobs=1,
         wandb="offline",
@@ -615,7 +615,7 @@ def test_a_training_logs_what_it_learns_offline(toy: Path, tmp_path: Path) -> No
     assert [row[0] for row in table(folder)["data"]][:2] == result["sources"]
     (run,) = of_kind("run", found)
     assert run["run_id"] == folder.name
-    assert run["config"]["update"]["hat"]["adapt"]["steps"] == 2
+    assert run["config"]["update"]["adapt"]["steps"] == 2
 
 
 @pytest.mark.slow

@@ -80,12 +80,13 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
     sources_from = zoo.fingerprint if zoo else asked.fingerprint
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
     folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
+    if folder.is_done:
+        return _show_again(folder, display)
+    selection = _choose_sources(config, asked, target, zoo, display, clock)
+    recordings = _source_domains(config, data, selection)
     with folder.alone(display.say) if is_first_process() else nullcontext():
-        if folder.is_done:
-            display.say(f"This run is done already; its folder is {folder.path}")
-            return _show(folder.read_json("result.json"), display)
-        selection = _choose_sources(config, asked, target, zoo, display, clock)
-        recordings = _source_domains(config, data, selection)
+        if folder.is_done:  # by another process, for which this one has waited
+            return _show_again(folder, display)
         if is_first_process():
             folder.start(config)
             folder.write_json("selection.json", selection.as_dict() if selection else {})
@@ -103,16 +104,26 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
         if wandb:
             wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
             wandb.close(result)
-        if isinstance(outcome.method, StudentMethod):
-            seen = {one.modality: one for one in (asked, data)}[outcome.method.view.modality]
-            save_student(folder.path / "student", seen, task, outcome.method.student, result["student"]["encoder"])
-        folder.write_json("result.json", result)
-        folder.write("predictions.safetensors", save(outcome.tensors()))
+        seen = {one.modality: one for one in (asked, data)}[outcome.method.view.modality]
+        _keep(folder, task, outcome, result, seen)
         if not one_of_many:
             write_report(folder, result, selection, outcome.weights)
         folder.finish()
     display.say(f"Everything is in {folder.path}")
     return _show(result, display)
+
+
+def _keep(folder: RunFolder, task: TransferTask, outcome: Outcome, result: dict[str, Any], seen: DomainSet) -> None:
+    """Writes what a finished run leaves behind; ``seen`` are the domains in the modality of what it predicts from."""
+    if isinstance(outcome.method, StudentMethod):
+        save_student(folder.path / "student", seen, task, outcome.method.student, result["student"]["encoder"])
+    folder.write_json("result.json", result)
+    folder.write("predictions.safetensors", save(outcome.tensors()))
+
+
+def _show_again(folder: RunFolder, display: Display) -> dict[str, Any]:
+    display.say(f"This run is done already; its folder is {folder.path}")
+    return _show(folder.read_json("result.json"), display)
 
 
 def check_names(config: TrainConfig) -> None:
