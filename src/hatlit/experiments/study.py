@@ -101,6 +101,21 @@ class Study(ABC):
 STUDIES: Registry[type[Study]] = Registry("study", home="hatlit.experiments.studies")
 
 
+def share_of(study: str, value: str) -> float:
+    """Reads one of ``--values`` as a share.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        share = float(value)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise InputError(f"--values of the study '{study}' are shares above 0 and up to 1, not '{value}'.")
+    return share
+
+
 def register_study(name: str | None = None) -> Callable[[type[Study]], type[Study]]:
     """Returns a decorator that names a study; its file in ``studies`` has the same name."""
     return STUDIES.register(name)

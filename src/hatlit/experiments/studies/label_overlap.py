@@ -15,7 +15,7 @@ from hatlit.datamodules.split import present_classes
 from hatlit.errors import InputError
 from hatlit.experiments.fleet import build_zoo, cached_folder
 from hatlit.experiments.report.drawing import new_figure
-from hatlit.experiments.study import Row, Study, StudyTask, register_study
+from hatlit.experiments.study import Row, Study, StudyTask, register_study, share_of
 from hatlit.experiments.study_figures import add_legend, draw_curves
 from hatlit.experiments.study_runs import (
     Variant,
@@ -42,13 +42,7 @@ class LabelOverlap(Study):
 
     def read(self, value: str) -> float:
         """A share of the classes."""
-        try:
-            share = float(value)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            raise InputError(f"--values of the study 'label_overlap' are shares above 0 and up to 1, not '{value}'.")
-        return share
+        return share_of("label_overlap", value)
 
     def measure(self, task: StudyTask, values: Sequence[float]) -> list[Row]:
         """Trains a zoo for each share, and runs three methods on it."""

@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from hatlit.errors import InputError
 from hatlit.experiments.report.drawing import new_figure
-from hatlit.experiments.study import Row, Study, StudyTask, register_study
+from hatlit.experiments.study import Row, Study, StudyTask, register_study, share_of
 from hatlit.experiments.study_figures import add_legend, draw_curves, draw_dots
 from hatlit.experiments.study_runs import cell, train_sources
 from hatlit.experiments.study_sources import (
@@ -45,13 +44,7 @@ class Selection(Study):
 
     def read(self, value: str) -> float:
         """A share of the sources that the coarse stage keeps (eta)."""
-        try:
-            share = float(value)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            raise InputError(f"--values of the study 'selection' are shares above 0 and up to 1, not '{value}'.")
-        return share
+        return share_of("selection", value)
 
     def measure(self, task: StudyTask, values: Sequence[float]) -> list[Row]:
         """Chooses sources with each share kept, and ranks them by each fine score, on each target with each seed."""
