@@ -182,6 +182,23 @@ def test_a_resumed_run_replaces_the_rows_it_does_again(tmp_path: Path, said: lis
     assert path.read_text() == "epoch,loss\n0,1.0\n1,1.0\n2,9.0\n"
 
 
+def test_a_row_that_follows_is_added_without_writing_the_others_again(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = tmp_path / "metrics.csv", []
+    write = tracking.write_atomically
+    monkeypatch.setattr(tracking, "write_atomically", lambda *args: (whole.append(1), write(*args)))
+    log = EpochTable(path, said.append)
+    for epoch in range(5):
+        log.log_metrics({"loss": 0.5, "note, of a source": epoch, "epoch": epoch})
+    assert len(whole) == 1
+    assert path.read_text().splitlines() == ['epoch,loss,"note, of a source"', *(f"{n},0.5,{n}" for n in range(5))]
+    log.log_metrics({"loss": 0.25, "new": 1, "epoch": 5})
+    assert len(whole) == 2
+    assert path.read_text().splitlines()[-2:] == ["4,0.5,4,", "5,0.25,,1"]
+    assert said == []
+
+
 def test_a_full_disk_costs_one_line_and_no_row_once_there_is_room(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ class EpochTable(Logger):
         super().__init__()
         self._path, self._say = path, say
         self._rows = self._read()
+        self._columns: list[str] = []  # of the file, as far as this object wrote it
         self._has_failed = False
 
     @property
@@ -68,14 +69,31 @@ class EpochTable(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Writes the row of one epoch, in place of a row of the same epoch; rows of later epochs are forgotten."""
         epoch = int(metrics["epoch"])
-        self._rows = {number: row for number, row in self._rows.items() if number < epoch}
-        self._rows[epoch] = {"epoch": epoch, **{key: value for key, value in metrics.items() if key != "epoch"}}
+        row = {"epoch": epoch, **{key: value for key, value in metrics.items() if key != "epoch"}}
+        follows = not self._rows or max(self._rows) < epoch
+        self._rows = {number: row for number, row in self._rows.items() if number < epoch} | {epoch: row}
         try:
-            write_atomically(self._path, _as_csv(list(self._rows.values())))
+            self._write(row if follows and list(row) == self._columns else None)
         except OSError as error:
+            self._columns = []
             if not self._has_failed:
                 self._say(f"metrics.csv cannot be written ({error}); training goes on without it.")
             self._has_failed = True
+
+    def _write(self, new: dict[str, Any] | None) -> None:
+        """Adds one row to the file, or writes all rows where they do not just follow those in it."""
+        if new is not None:
+            with self._path.open("a", newline="") as stream:
+                csv.DictWriter(stream, self._columns, lineterminator="\n").writerow(new)
+            return
+        rows = list(self._rows.values())
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self._path, text.getvalue())
+        self._columns = columns
 
     def _read(self) -> dict[int, dict[str, Any]]:
         try:
@@ -314,18 +332,9 @@ def _from_csv(text: str) -> dict[int, dict[str, Any]]:
     """Rows by epoch.
 
     Raises:
-        ValueError: something in it is not what ``_as_csv`` writes.
+        ValueError: something in it is not what ``EpochTable`` writes.
     """
     rows = list(csv.DictReader(io.StringIO(text)))
     if any(None in row or None in row.values() or "epoch" not in row for row in rows):
         raise ValueError("it is damaged")
     return {int(row["epoch"]): row for row in rows}
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
