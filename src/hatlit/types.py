@@ -19,21 +19,25 @@ class Batch:
     Attributes:
         index: (B,) row numbers within the training rows of the target; they address the knowledge dictionary and the
             cached source outputs.
-        source: (B, channels, *shape) the samples as recorded; each source builds its own view of them.
+        recorded: (N, channels, *shape) all training rows as recorded, the same tensor in every batch.
         target: (B, channels, *shape) the samples as the student sees them, augmented while training; of another
             modality where the recordings of two are paired.
         label: (B,) class numbers, ``UNLABELLED`` where the class is not known.
     """
 
     index: Tensor
-    source: Tensor
+    recorded: Tensor
     target: Tensor
     label: Tensor
 
+    @property
+    def source(self) -> Tensor:
+        """(B, channels, *shape) the samples as recorded, looked up when asked for; each source builds its own view."""
+        return self.recorded[self.index.to(self.recorded.device)].to(self.target.device)
+
     def to(self, device: Any, non_blocking: bool = False) -> Batch:
-        """Moves every tensor to a device. Lightning finds this method and uses it."""
-        index, source, target, label = (
-            tensor.to(device, non_blocking=non_blocking)
-            for tensor in (self.index, self.source, self.target, self.label)
+        """Moves what belongs to these rows to a device. Lightning finds this method and uses it."""
+        index, target, label = (
+            tensor.to(device, non_blocking=non_blocking) for tensor in (self.index, self.target, self.label)
         )
-        return Batch(index, source, target, label)
+        return Batch(index, self.recorded, target, label)

@@ -133,5 +133,5 @@ def test_one_source_and_no_unlabelled_row(task):
     method = Dann.build(replace(made, sources=made.sources[:1], source_domains=made.source_domains[:1]))
     rows = method.rows(made)
     few = rows.labelled
-    losses = method.losses(Batch(few, rows.source[few], rows.target[few], rows.label[few]))
+    losses = method.losses(Batch(few, rows.source, rows.target[few], rows.label[few]))
     assert all(torch.isfinite(loss) for loss in losses.values())

@@ -72,7 +72,7 @@ def test_the_loss_is_the_cross_entropy_of_the_fused_prediction(task):
     expected = -fused[torch.arange(len(few)), rows.label[few]].log().mean()
     index = torch.cat([few, torch.arange(5)])
     label = torch.cat([rows.label[few], torch.full((5,), UNLABELLED)])
-    loss = method.losses(Batch(index, rows.source[index], rows.target[index], label))["weights"]
+    loss = method.losses(Batch(index, rows.source, rows.target[index], label))["weights"]
     torch.testing.assert_close(loss.double(), expected, atol=1e-5, rtol=0)
 
 

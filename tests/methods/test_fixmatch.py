@@ -84,5 +84,5 @@ def test_without_unlabelled_rows_the_labels_remain(task):
     method, plain = FixMatch.build(made).eval(), LabelsOnly.build(made).eval()
     rows = method.rows(made)
     few = rows.labelled
-    batch = Batch(few, rows.source[few], rows.target[few], rows.label[few])
+    batch = Batch(few, rows.source, rows.target[few], rows.label[few])
     torch.testing.assert_close(method.losses(batch)["student"], plain.losses(batch)["student"])

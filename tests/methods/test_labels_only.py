@@ -16,7 +16,7 @@ def test_unlabelled_rows_have_no_say(task):
     index = torch.cat([rows.labelled, torch.tensor([0, 1, 2, 3])])
     label = rows.label[index]
     label[len(rows.labelled) :] = UNLABELLED
-    with_others = Batch(index, rows.source[index], rows.target[index], label)
-    alone = Batch(rows.labelled, rows.source[rows.labelled], rows.target[rows.labelled], rows.label[rows.labelled])
+    with_others = Batch(index, rows.source, rows.target[index], label)
+    alone = Batch(rows.labelled, rows.source, rows.target[rows.labelled], rows.label[rows.labelled])
     losses = [float(method.losses(batch)["student"].detach()) for batch in (with_others, alone)]
     assert abs(losses[0] - losses[1]) < 1e-6

@@ -74,5 +74,5 @@ def test_one_source_and_no_unlabelled_row(task):
     method = MetaDMoE.build(made)
     rows = method.rows(made)
     few = rows.labelled
-    losses = method.losses(Batch(few, rows.source[few], rows.target[few], rows.label[few]))
+    losses = method.losses(Batch(few, rows.source, rows.target[few], rows.label[few]))
     assert all(torch.isfinite(loss) for loss in losses.values())

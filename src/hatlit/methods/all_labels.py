@@ -15,10 +15,11 @@ class AllLabels(StudentMethod):
     """Trains the student on the labels of all training rows: an oracle, the ceiling that few labels aim for."""
 
     needs_sources: ClassVar[bool] = False
+    uses_unlabelled: ClassVar[bool] = False
     is_oracle: ClassVar[bool] = True
 
     def rows(self, task: TransferTask) -> TargetRows:
         """The training rows with every label known."""
         target = task.target
         split = replace(target.split, labelled=labelled_rows(target.domain, target.split))
-        return replace(target, split=split).rows(self.view)
+        return replace(target, split=split).rows(self.view, deal_unlabelled=self.uses_unlabelled)

@@ -105,6 +105,9 @@ class TransferMethod(L.LightningModule, ABC):
     #: Whether it needs the recordings that sources were trained on, which no device would have.
     needs_source_data: ClassVar[bool] = False
 
+    #: Whether rows without a label teach it anything; else its batches hold the labelled rows alone.
+    uses_unlabelled: ClassVar[bool] = True
+
     #: Whether it knows what no method could know, and only marks what there is to gain.
     is_oracle: ClassVar[bool] = False
 
@@ -143,7 +146,7 @@ class TransferMethod(L.LightningModule, ABC):
 
     def rows(self, task: TransferTask) -> TargetRows:
         """The training rows, as this method sees them."""
-        return task.target.rows(self.view)
+        return task.target.rows(self.view, deal_unlabelled=self.uses_unlabelled)
 
     def optimizer_settings(self, part: str) -> dict[str, float]:
         """Learning rate and weight decay of one part's AdamW."""

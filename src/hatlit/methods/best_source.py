@@ -27,6 +27,7 @@ class BestSource(StudentMethod):
         optimizer: how it learns.
     """
 
+    uses_unlabelled: ClassVar[bool] = False
     leaves: ClassVar[Literal["student", "source", "ensemble"]] = "source"
 
     @classmethod

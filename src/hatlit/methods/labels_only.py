@@ -12,3 +12,4 @@ class LabelsOnly(StudentMethod):
     """Trains the student on the labelled few and nothing else."""
 
     needs_sources: ClassVar[bool] = False
+    uses_unlabelled: ClassVar[bool] = False

@@ -75,6 +75,29 @@ def test_batches_hold_both_views_and_are_augmented_only_when_asked(make_target):
         assert torch.equal(batch.label, rows.label[batch.index])
 
 
+def test_without_unlabelled_rows_the_labelled_ones_come_in_the_same_batches_augmented_alike(make_target):
+    target = make_target()
+    whole, few = (
+        list(TargetDataModule(target.rows(target.spec, deal), 8, seed=0, augment=True).train_dataloader())
+        for deal in (True, False)
+    )
+    assert len(whole) == len(few) > 1
+    for batch, alone in zip(whole, few, strict=True):
+        known = batch.label != UNLABELLED
+        assert not known.all()
+        for name in ("index", "source", "target", "label"):
+            assert torch.equal(getattr(batch, name)[known], getattr(alone, name)), name
+
+
+def test_a_batch_with_fewer_than_two_labelled_rows_keeps_the_others(make_target):
+    target = make_target(per_class=1, classes=(0,))
+    rows = target.rows(target.spec, deal_unlabelled=False)
+    known = rows.label != UNLABELLED
+    labelled, others = torch.nonzero(known).flatten(), torch.nonzero(~known).flatten()
+    lengths = [len(rows[next(iter(FewLabelSampler(labelled, others, 8, 0, False, rank, 2)))].label) for rank in (0, 1)]
+    assert lengths == [5, 3]
+
+
 def test_loading_leaves_the_global_random_numbers_alone(make_target):
     loader = TargetDataModule(make_target().rows(make_target().spec), 8, seed=0, augment=True).train_dataloader()
     before = torch.get_rng_state()

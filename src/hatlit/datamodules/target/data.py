@@ -104,9 +104,10 @@ class TargetData:
         recorded = self.rows_fingerprint + self.domain.fingerprint
         return hashlib.sha256(recorded.encode() + self.train_labels.numpy().tobytes()).hexdigest()
 
-    def rows(self, view: InputSpec) -> TargetRows:
-        """The training rows, seen by a student that expects ``view``."""
-        return TargetRows(self.asked_samples, self._view(view, self.split.train), self.train_labels, view)
+    def rows(self, view: InputSpec, deal_unlabelled: bool = True) -> TargetRows:
+        """The training rows, seen by a student that expects ``view``; batches of them may leave out the unlabelled."""
+        shown = self._view(view, self.split.train)
+        return TargetRows(self.asked_samples, shown, self.train_labels, view, deal_unlabelled)
 
     def test_rows(self, view: InputSpec) -> TargetRows:
         """The test rows with all their labels. Only what reports a finished student may ask for them."""
@@ -144,12 +145,15 @@ class TargetRows(Dataset[Batch]):
         target: (N, channels, *shape) as the student sees them, before augmentation.
         label: (N,) class numbers, ``UNLABELLED`` where the class is not known.
         spec: the student's view; its modality supplies the augmentation.
+        deal_unlabelled: whether batches hold their unlabelled rows; without them, the labelled ones come in the same
+            order, as many a batch, and augmented alike. A batch with fewer than two labelled rows keeps the others.
     """
 
     source: Tensor
     target: Tensor
     label: Tensor
     spec: InputSpec
+    deal_unlabelled: bool = True
 
     def __len__(self) -> int:
         return len(self.label)
@@ -165,5 +169,8 @@ class TargetRows(Dataset[Batch]):
         if seed is not None:
             augment = MODALITIES.get(self.spec.modality).augment
             view = augment(view, self.spec, torch.Generator().manual_seed(seed))
+        known = mine & (self.label[rows] != UNLABELLED)
+        if not self.deal_unlabelled and int(known.sum()) > 1:  # none is no batch, and one has no batch statistics
+            mine = known
         own = rows[mine]
-        return Batch(own, self.source[own], view[mine], self.label[own])
+        return Batch(own, self.source, view[mine], self.label[own])
