@@ -1,6 +1,9 @@
+from typing import ClassVar
+
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.loggers.logger import DummyLogger
 from torch import nn
 
 from hatlit.config import LabelsConfig, OptimizerConfig
@@ -21,12 +24,11 @@ def run(task, method=None, **trainer_options):
         trainer = L.Trainer(
             max_epochs=task.config.trainer.max_epochs,
             accelerator="cpu",
-            logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
-            **trainer_options,
+            **{"logger": False, **trainer_options},
         )
         torch.manual_seed(task.config.seed)
         trainer.fit(method, data)
@@ -93,15 +95,36 @@ def test_clipping_bounds_the_step(task):
     seen = []
 
     class Watched(LabelsOnly):
-        def clip_gradients(self, *args, **kwargs):
-            super().clip_gradients(*args, **kwargs)
+        def on_before_optimizer_step(self, optimizer):
             norms = [p.grad.norm() for p in self.student.parameters() if p.grad is not None]
             seen.append(float(torch.stack(norms).norm()))
 
     made = task("labels_only", optimizer__clip_norm=0.01, **options)
-    run(made, Watched.build(made))
-    assert seen
-    assert max(seen) <= 0.01 + 1e-6
+    for precision in ("32-true", "bf16-mixed"):
+        run(made, Watched.build(made), precision=precision)
+        assert seen
+        assert max(seen) <= 0.01 + 1e-6
+        seen.clear()
+
+
+def test_an_epoch_is_one_row_in_every_log(task):
+    class Notes(DummyLogger):
+        rows: ClassVar[list] = []
+
+        def log_metrics(self, metrics, step):
+            self.rows.append((step, metrics))
+
+    class Steady(LabelsOnly):
+        def losses(self, batch):
+            return {"student": super().losses(batch)["student"] * 0 + self.trainer.global_step}
+
+        def after_epoch(self):
+            return {"found": 0.5}
+
+    made = task("labels_only")
+    run(made, Steady.build(made), logger=[Notes(), Notes()])
+    expected = [(5 * n, {"loss/student": 5.0 * n - 3, "found": 0.5, "epoch": n - 1.0}) for n in (1, 2, 3)]
+    assert Notes.rows == [row for row in expected for _ in range(2)]
 
 
 def test_cosine_schedule_ends_at_zero_and_constant_stays(task):
