@@ -15,6 +15,7 @@ from hatlit.config import (
     CompareConfig,
     ListConfig,
     PlotConfig,
+    PruneConfig,
     StudentsConfig,
     StudyConfig,
     TrainConfig,
@@ -24,7 +25,7 @@ from hatlit.config import (
 from hatlit.errors import InputError, unknown_name
 from hatlit.options import parse
 
-USAGE = """usage: hatlit COMMAND [options]      (train, compare, study, data plot, zoo build, zoo add: --help)
+USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the options)
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
   compare          run methods on several targets and seeds, and set them side by side (--resume DIR goes on)
@@ -40,6 +41,8 @@ USAGE = """usage: hatlit COMMAND [options]      (train, compare, study, data plo
   zoo show DIR ID  show one source's card
   zoo add DIR      add a trained model to a zoo
   zoo verify DIR   check every source against its card
+  cache            list what is kept to save computing it again
+  cache prune      remove of that what was not used for long
 """
 
 HELP = ("-h", "--help")
@@ -75,7 +78,7 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"hatlit {version('hatlit')}")
         return 0
-    two_words = words[0] == "zoo" or words[:2] == ["data", "plot"]
+    two_words = words[0] == "zoo" or words[:2] in (["data", "plot"], ["cache", "prune"])
     length = 2 if two_words else 1
     name = " ".join(words[:length])
     if name not in COMMANDS:
@@ -253,6 +256,24 @@ def _methods(words: list[str]) -> int:
     return 0
 
 
+def _cache(words: list[str]) -> int:
+    parse(ListConfig, "cache", "Lists what is kept to save computing it again.", words)
+    from hatlit.experiments.cache import list_cache
+    from hatlit.experiments.display import Display
+
+    list_cache(Display())
+    return 0
+
+
+def _cache_prune(words: list[str]) -> int:
+    config = parse(PruneConfig, "cache prune", "Removes from the cache what was not used for long.", words)
+    from hatlit.experiments.cache import prune
+    from hatlit.experiments.display import Display
+
+    prune(config, Display())
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
@@ -268,6 +289,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "zoo show": _zoo_show,
     "zoo add": _zoo_add,
     "zoo verify": _zoo_verify,
+    "cache": _cache,
+    "cache prune": _cache_prune,
 }
 
 

@@ -1,11 +1,14 @@
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from hatlit.config import CacheConfig
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.errors import InputError
 from hatlit.files import cache_folder
 from hatlit.fusion.bank import SourceBank
+from hatlit.fusion.cache import keeping_outputs
 
 RECORDED = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
 SCALED = InputSpec(modality="imu", channels=("y",), shape=(8,), mean=(0.5,), std=(2.0,))
@@ -83,6 +86,36 @@ def test_sources_run_once_and_not_at_all_when_cached():
     assert sources[0].encoder.calls == 1
     make_bank(sources, fingerprint="others")
     assert sources[0].encoder.calls == 2
+
+
+def test_half_the_digits_take_half_the_space_and_change_features_by_less_than_a_thousandth():
+    rows = torch.arange(10)
+    exact = make_bank()(rows)
+    with keeping_outputs(CacheConfig(dtype="float16")):
+        first, again = make_bank(), make_bank()
+    rounded = first(rows)
+    assert torch.equal(rounded.probabilities, exact.probabilities)
+    for near, true, read in zip(rounded.features, exact.features, again(rows).features, strict=True):
+        assert near.dtype == torch.float32
+        assert 0 < (near - true).abs().max() < 1e-3
+        assert torch.equal(near, read)
+    kept = [load_file(path)["features"] for path in (cache_folder() / "outputs").iterdir()]
+    assert sorted(str(features.dtype) for features in kept) == ["torch.float16"] * 2 + ["torch.float32"] * 2
+    assert torch.equal(make_bank()(rows).features[0], exact.features[0]), "the exact ones are still there"
+
+
+def test_features_on_disk_are_those_in_memory():
+    rows = torch.tensor([3, 0, 7])
+    with keeping_outputs(CacheConfig(map_above=0)):
+        mapped = make_bank(train_heads=True)
+    held = make_bank(train_heads=True)
+    assert {name for name, _ in held.named_buffers()} - {name for name, _ in mapped.named_buffers()} == {
+        "features_0",
+        "features_1",
+    }
+    for one, other in zip(mapped(rows).features, held(rows).features, strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(mapped(rows).probabilities, held(rows).probabilities)
 
 
 def test_asking_about_training_rows_gives_what_is_stored():

@@ -1,8 +1,14 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
 import torch
 
+from hatlit.config import CacheConfig
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
-from hatlit.fusion.cache import cached_outputs, output_key, weights_hash
+from hatlit.fusion.cache import cached_outputs, chosen_keeping, keeping_outputs, output_key, weights_hash
 
 SPEC = InputSpec(modality="imu", channels=("x",), shape=(8,))
 
@@ -29,8 +35,9 @@ def test_key_depends_on_weights_view_recording_and_rows():
         output_key(make(spec=other_view), SPEC, "rows"),
         output_key(make(), other_recording, "rows"),
         output_key(make(), SPEC, "other rows"),
+        output_key(make(), SPEC, "rows", "float16"),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert output_key(make(), SPEC, "rows") in keys
 
 
@@ -69,3 +76,68 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     occupied.write_text("")
     (outputs,) = cached_outputs(["key"], lambda places: [{"features": torch.ones(2)}], occupied)
     assert torch.equal(outputs["features"], torch.ones(2))
+
+
+def test_two_writers_of_one_entry_both_get_it_and_leave_one_whole_file():
+    folder = cache_folder() / "outputs"
+
+    def slow(places):
+        """Another process computes and writes the same entry meanwhile."""
+        (others,) = cached_outputs(["key"], lambda places: [{"features": torch.arange(4.0)}], map_above=0)
+        mapped.append(others["features"])
+        return [{"features": torch.arange(4.0)}]
+
+    mapped = []
+    (own,) = cached_outputs(["key"], slow, map_above=0)
+    assert own["features"].tolist() == mapped[0].tolist() == [0, 1, 2, 3]
+    assert [path.name for path in folder.iterdir()] == ["key.safetensors"]
+    assert cached_outputs(["key"], None)[0]["features"].tolist() == [0, 1, 2, 3]
+
+
+def test_readers_never_see_half_an_entry():
+    """Writers replace the entry all the time; whoever reads it meanwhile gets a whole one, or computes it."""
+    faults = []
+
+    def work(number):
+        for _ in range(30):
+            (outputs,) = cached_outputs(["key"], lambda places: [{"features": torch.ones(20_000)}])
+            if outputs["features"].sum() != 20_000:
+                faults.append(number)
+            if number % 2:
+                (cache_folder() / "outputs" / "key.safetensors").unlink(missing_ok=True)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
+def test_large_entries_stay_on_disk_and_small_ones_do_not():
+    def is_mapped(key):
+        return f"{key}.safetensors" in Path("/proc/self/maps").read_text()
+
+    kept = [
+        cached_outputs([key], lambda places, size=size: [{"features": torch.zeros(size)}], map_above=10_000)
+        for key, size in (("small", 100), ("large", 10_000))
+        for _ in range(2)  # written and read
+    ]
+    assert len(kept) == 4
+    assert (is_mapped("small"), is_mapped("large")) == (False, True)
+
+
+def test_reading_an_entry_counts_as_use():
+    cached_outputs(["key"], lambda places: [{"features": torch.ones(2)}])
+    file = cache_folder() / "outputs" / "key.safetensors"
+    os.utime(file, (0, 0))
+    cached_outputs(["key"], None)
+    assert file.stat().st_mtime > 0
+
+
+def test_how_outputs_are_kept_is_said_for_a_stretch_of_work():
+    with pytest.raises(RuntimeError, match="inside"), keeping_outputs(CacheConfig(dtype="float16")):
+        assert chosen_keeping().dtype == "float16"
+        raise RuntimeError("inside")
+    assert chosen_keeping() == CacheConfig()

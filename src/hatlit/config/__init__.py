@@ -5,10 +5,12 @@ Nothing here imports torch, so that ``--help`` answers at once.
 
 from hatlit.config.checks import Names, names
 from hatlit.config.commands import (
+    CACHED,
     CompareConfig,
     ExpansionConfig,
     ListConfig,
     PlotConfig,
+    PruneConfig,
     StudentsConfig,
     StudyConfig,
     TrainConfig,
@@ -18,6 +20,7 @@ from hatlit.config.commands import (
 from hatlit.config.hat import DictionaryConfig, HaTConfig, InjectionConfig, MixerConfig
 from hatlit.config.parts import (
     AdaptConfig,
+    CacheConfig,
     DataConfig,
     DeviceConfig,
     DistillationConfig,
@@ -29,7 +32,9 @@ from hatlit.config.parts import (
 )
 
 __all__ = [
+    "CACHED",
     "AdaptConfig",
+    "CacheConfig",
     "CompareConfig",
     "DataConfig",
     "DeviceConfig",
@@ -44,6 +49,7 @@ __all__ = [
     "Names",
     "OptimizerConfig",
     "PlotConfig",
+    "PruneConfig",
     "SelectionConfig",
     "SourcesConfig",
     "StudentsConfig",

@@ -9,6 +9,7 @@ from hatlit.config.checks import Names, at_least, names
 from hatlit.config.hat import HaTConfig
 from hatlit.config.parts import (
     AdaptConfig,
+    CacheConfig,
     DataConfig,
     DeviceConfig,
     DistillationConfig,
@@ -19,6 +20,9 @@ from hatlit.config.parts import (
     TrainerConfig,
 )
 from hatlit.errors import InputError
+
+#: What the cache holds that can be computed again, each in a folder of its name.
+CACHED = ("zoos", "outputs", "adapted")
 
 
 @dataclass
@@ -36,6 +40,7 @@ class ExpansionConfig:
         device: what the student sees of a sample.
         selection: which sources are worth asking.
         adapt: fine-tuning of the selected sources before they are frozen, whatever the method.
+        cache: how the outputs of the frozen sources are kept.
         hat: options of HaT.
         distillation: options that the other methods with a teacher share.
         optimizer: how the student learns.
@@ -57,6 +62,7 @@ class ExpansionConfig:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
     hat: HaTConfig = field(default_factory=HaTConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -173,6 +179,30 @@ class ListConfig:
 
     def __post_init__(self) -> None:
         self.plugin = names(self.plugin)
+
+
+@dataclass
+class PruneConfig:
+    """Removes from the cache what was not used for long. Data sets that were downloaded stay.
+
+    Args:
+        older_than: days; what was last used longer ago goes.
+        keep_bytes: of what is left, so much stays and the rest goes, least recently used first; 0 empties the cache.
+        kinds: which kinds, of zoos, outputs and adapted.
+    """
+
+    older_than: float | None = None
+    keep_bytes: int | None = None
+    kinds: Names = field(default_factory=lambda: list(CACHED))
+
+    def __post_init__(self) -> None:
+        self.kinds = names(self.kinds)
+        unknown = [kind for kind in self.kinds if kind not in CACHED]
+        if unknown:
+            raise InputError(f"--kinds knows {', '.join(CACHED)}, not {unknown[0]}.")
+        if self.older_than is None and self.keep_bytes is None:
+            raise InputError("Say what may go: --older_than DAYS, --keep_bytes BYTES, or both.")
+        at_least("", self, **{name: 0 for name in ("older_than", "keep_bytes") if getattr(self, name) is not None})
 
 
 @dataclass

@@ -194,6 +194,27 @@ class AdaptConfig:
 
 
 @dataclass
+class CacheConfig:
+    """How the outputs of frozen sources on the training samples are kept.
+
+    Args:
+        dtype: number format of the features; float16 takes half the space and rounds to three digits.
+        map_above: megabytes of one source's features above which they stay on disk and are read row by row.
+    """
+
+    dtype: Literal["float32", "float16"] = "float32"
+    map_above: float = 256.0
+
+    def __post_init__(self) -> None:
+        at_least("cache.", self, map_above=0)
+
+    @property
+    def map_above_bytes(self) -> int:
+        """``map_above`` in bytes."""
+        return int(self.map_above * 1e6)
+
+
+@dataclass
 class DistillationConfig:
     """How what the sources say weighs in the loss of the methods that HaT is compared with; the same for all of them.
 

@@ -19,7 +19,7 @@ from hatlit.errors import InputError
 from hatlit.files import write_atomically
 
 #: Options that do not change the result, and so not the name of the run either.
-WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds")
+WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds", "map_above")
 
 
 class RunFolder:
@@ -42,7 +42,8 @@ class RunFolder:
             made_of: hashes of what else the result depends on: labels, data or zoo, code.
         """
         options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
-        options["trainer"] = {key: value for key, value in options["trainer"].items() if key not in WITHOUT_EFFECT}
+        for part in ("trainer", "cache"):
+            options[part] = {key: value for key, value in options[part].items() if key not in WITHOUT_EFFECT}
         known_by = json.dumps([options, target, list(made_of)], sort_keys=True)
         digest = hashlib.sha256(known_by.encode()).hexdigest()[:8]
         safe = re.sub(r"[^\w.-]+", "-", target[:64])

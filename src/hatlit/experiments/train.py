@@ -32,6 +32,7 @@ from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import save_student
 from hatlit.files import file_hash
+from hatlit.fusion.cache import keeping_outputs
 from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.schedule import SCHEDULES
 from hatlit.methods.base import METHODS, SelectedSource, StudentMethod, TransferMethod, TransferTask
@@ -84,7 +85,7 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
         return _show_again(folder, display)
     selection = _choose_sources(config, asked, target, zoo, display, clock)
     recordings = _source_domains(config, data, selection)
-    with folder.alone(display.say) if is_first_process() else nullcontext():
+    with folder.alone(display.say) if is_first_process() else nullcontext(), keeping_outputs(config.cache):
         if folder.is_done:  # by another process, for which this one has waited
             return _show_again(folder, display)
         if is_first_process():

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hatlit.datamodules.base import build_view
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.fusion.adapt import freeze, pull_to_start
-from hatlit.fusion.cache import cached_outputs, output_key
+from hatlit.fusion.cache import cached_outputs, chosen_keeping, output_key
 from hatlit.selection.labels import align, to_target_classes
 
 #: Rows a forward pass; bounds the memory that large sources take.
@@ -80,14 +80,24 @@ class SourceBank(nn.Module):
         self.heads = nn.ModuleList(copy.deepcopy(source.head) for source in sources) if train_heads else None
         if self.heads is not None:
             self.heads.requires_grad_(True)
-        keys = [output_key(source, recorded, rows_fingerprint) for source in self._sources]
-        runs = cached_outputs(keys, lambda places: run([self._sources[n] for n in places], samples, recorded))
-        for number, run_of_source in enumerate(runs):
-            features = run_of_source["features"]
-            self._keep("mean", number, features.mean(0))
-            self._keep("std", number, features.std(0, correction=0).clamp_min(SMALLEST_STD))
-            self._keep("features", number, self._standardise(features, number))
-        self.register_buffer("probabilities", self._aligned([one["logits"] for one in runs]), persistent=False)
+        keeping = chosen_keeping()
+        dtype, limit = getattr(torch, keeping.dtype), keeping.map_above_bytes
+
+        def compute(places: list[int]) -> list[dict[str, Tensor]]:
+            outputs = run([self._sources[place] for place in places], samples, recorded)
+            return [_standardised(one["features"], one["logits"], dtype) for one in outputs]
+
+        form = f"standardised, {keeping.dtype}"
+        keys = [output_key(source, recorded, rows_fingerprint, form) for source in self._sources]
+        entries = cached_outputs(keys, compute, map_above=limit)
+        for number, entry in enumerate(entries):
+            self._keep("mean", number, entry["mean"])
+            self._keep("std", number, entry["std"])
+            if entry["features"].nbytes > limit:  # no buffer, so that it stays on disk wherever the others move
+                setattr(self, f"features_{number}", entry["features"])
+            else:
+                self._keep("features", number, entry["features"])
+        self.register_buffer("probabilities", self._aligned([one["logits"] for one in entries]), persistent=False)
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -99,7 +109,7 @@ class SourceBank(nn.Module):
 
     def forward(self, rows: Tensor) -> SourceOutputs:
         """Looks up the outputs on training rows (B,)."""
-        features = [self._kept("features", number)[rows] for number in range(len(self))]
+        features = [self._features(number, rows) for number in range(len(self))]
         if self.heads is None:
             return SourceOutputs(features, self.get_buffer("probabilities")[rows])
         return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
@@ -137,11 +147,21 @@ class SourceBank(nn.Module):
     def _standardise(self, features: Tensor, number: int) -> Tensor:
         return (features - self._kept("mean", number)) / self._kept("std", number)
 
+    def _features(self, number: int, rows: Tensor) -> Tensor:
+        kept: Tensor = getattr(self, f"features_{number}")
+        return kept[rows.to(kept.device)].to(rows.device, torch.float32)
+
     def _keep(self, kind: str, number: int, tensor: Tensor) -> None:
         self.register_buffer(f"{kind}_{number}", tensor, persistent=False)
 
     def _kept(self, kind: str, number: int) -> Tensor:
         return self.get_buffer(f"{kind}_{number}")
+
+
+def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What is kept of a source's outputs; features (rows, feature_dim) get mean 0 and variance 1, kept as well."""
+    mean, std = features.mean(0), features.std(0, correction=0).clamp_min(SMALLEST_STD)
+    return {"features": ((features - mean) / std).to(dtype), "mean": mean, "std": std, "logits": logits}
 
 
 @torch.no_grad()

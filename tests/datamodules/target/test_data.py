@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
@@ -39,3 +41,13 @@ def test_labels_fingerprint_tells_label_sets_apart(make_target):
     other = TargetData(target.domain, split_domain(target.domain, LabelsConfig(per_class=2), seed=9))
     assert target.rows_fingerprint == other.rows_fingerprint
     assert target.labels_fingerprint != other.labels_fingerprint
+
+
+def test_rows_fingerprint_follows_data_and_split(make_target):
+    target = make_target()
+    samples = target.domain.samples.copy()
+    samples[target.split.train[0], 0, 0] += 1e-3
+    other_data = TargetData(replace(target.domain, samples=samples), target.split)
+    other_split = TargetData(target.domain, replace(target.split, train=target.split.train[:-1]))
+    prints = {one.rows_fingerprint for one in (target, make_target(), other_data, other_split)}
+    assert len(prints) == 3
