@@ -149,7 +149,7 @@ class SourceBank(nn.Module):
 
     def _features(self, number: int, rows: Tensor) -> Tensor:
         kept: Tensor = getattr(self, f"features_{number}")
-        return kept[rows.to(kept.device)].to(rows.device, torch.float32)
+        return kept[rows.to(kept.device)].to(self._kept("mean", number))  # where and as what the rest is
 
     def _keep(self, kind: str, number: int, tensor: Tensor) -> None:
         self.register_buffer(f"{kind}_{number}", tensor, persistent=False)
