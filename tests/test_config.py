@@ -128,8 +128,8 @@ def test_shipped_settings_change_something(path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("hat:\n  mixer:\n    uniform_priors: 0.0\n", "uniform_priors"),
-        ("hat:\n  mixer:\n    uniform_prior: none\n", "must be float"),
+        ("hat:\n  mixer:\n    prior_weights: 0.0\n", "prior_weights"),
+        ("hat:\n  mixer:\n    prior_weight: none\n", "must be float"),
         ("hat:\n  mixer: 3\n", "group of options"),
     ],
 )
@@ -174,7 +174,7 @@ LEAST = [
     (
         MixerConfig,
         "hat.mixer.",
-        {"dim": 1, "heads": 1, "learning_rate": 0, "weight_decay": 0, "uniform_prior": 0, "head_pull": 0},
+        {"dim": 1, "heads": 1, "learning_rate": 0, "weight_decay": 0, "prior_weight": 0, "head_pull": 0},
     ),
     (InjectionConfig, "hat.injection.", {"weight": 0, "temperature": 0.01, "sharpen": 0, "hint_weight": 0}),
     (OptimizerConfig, "optimizer.", {"learning_rate": 0, "weight_decay": 0, "clip_norm": 0, "accumulate": 1}),

@@ -114,7 +114,7 @@ def test_unknown_shipped_settings_are_refused(shipped):
 
 def test_the_preset_of_the_paper_arrives_and_flags_win_over_it():
     ours, paper = train_options(), train_options("--method", "hat_paper")
-    assert (paper.adapt.steps, paper.hat.mixer.uniform_prior, paper.hat.injection.loss) == (0, 0.0, "convex")
+    assert (paper.adapt.steps, paper.hat.mixer.prior_weight, paper.hat.injection.loss) == (0, 0.0, "convex")
     assert (paper.selection.statistics, paper.selection.similarity) == ("handcrafted", "cosine")
     assert paper.hat.dictionary.strict is True
     assert ours.adapt.steps > 0

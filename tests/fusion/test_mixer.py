@@ -9,9 +9,11 @@ from hatlit.fusion.mixer import (
     CrossAttentionMixer,
     attention_logits,
     attention_weights,
-    divergence_from_uniform,
+    conditional,
+    divergence_from_prior,
     fuse,
     mixer_loss,
+    prior_weights,
 )
 
 
@@ -73,10 +75,27 @@ def test_loss_is_the_negative_logarithm_of_the_right_class():
     assert mixer_loss(fused, torch.tensor([1, 0])).tolist() == pytest.approx([-math.log(0.75), -math.log(0.5)])
 
 
-def test_divergence_from_uniform():
+def test_divergence_from_an_even_prior():
     weights = torch.tensor([[0.5, 0.5], [0.25, 0.75]], dtype=torch.float64)
     by_hand = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
-    assert divergence_from_uniform(weights).tolist() == pytest.approx([0.0, by_hand])
+    assert divergence_from_prior(weights, torch.ones_like(weights)).tolist() == pytest.approx([0.0, by_hand])
+
+
+def test_divergence_from_a_prior_that_does_not_sum_to_one():
+    weights = torch.tensor([[0.25, 0.75], [0.5, 0.5]], dtype=torch.float64)
+    prior = torch.tensor([[0.1, 0.3], [0.2, 0.6]], dtype=torch.float64)
+    by_hand = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    assert divergence_from_prior(weights, prior).tolist() == pytest.approx([0.0, by_hand])
+
+
+def test_a_prior_alone_gives_weights_in_its_own_proportions():
+    prior = torch.tensor([[0.2, 0.6], [3.0, 1.0]], dtype=torch.float64)
+    assert prior_weights(prior).tolist() == [pytest.approx([0.25, 0.75]), pytest.approx([0.75, 0.25])]
+
+
+def test_conditional_predictions_sum_to_one_and_are_uniform_where_nothing_is_known():
+    probabilities = torch.tensor([[[0.1, 0.3], [0.0, 0.0]]], dtype=torch.float64)
+    assert conditional(probabilities)[0].tolist() == [pytest.approx([0.25, 0.75]), [0.5, 0.5]]
 
 
 def test_first_weights_are_close_to_uniform():

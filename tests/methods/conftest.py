@@ -62,6 +62,7 @@ def task(sources):
         config = parse(TrainConfig, "train", "", ["--method", method])
         config.seed, config.trainer = seed, TrainerConfig(max_epochs=3, batch_size=16)
         config.adapt.steps = min(5, config.adapt.steps)
+        config.hat.experts.steps = 5
         for path, value in changes.items():
             *outer, last = path.split("__")
             holder = config

@@ -14,7 +14,10 @@ from hatlit.options import CONFIGS, parse
 CHANGES = {
     "hat_no_coarse": {"selection.keep": 1.0},
     "hat_random_sources": {"selection.keep": 1.0, "selection.fine": "random"},
-    "hat_equal_weights": {"hat.mixer.weights": "equal"},
+    "hat_equal_weights": {"hat.mixer.weights": "prior", "hat.mixer.prior": "uniform"},
+    "hat_no_attention": {"hat.mixer.weights": "prior"},
+    "hat_no_consensus": {"hat.mixer.prior": "uniform"},
+    "hat_no_experts": {"hat.experts.count": 0},
     "hat_no_dictionary": {"hat.dictionary.when": "never"},
     "hat_no_gate": {"hat.dictionary.gate": False},
     "hat_fixed_alpha": {"hat.injection.schedule": "full"},
@@ -36,8 +39,9 @@ def flat(options, prefix=""):
 
 
 def run(task, name):
-    """Trains an ablation for one epoch with its shipped options, save that sources adapt for a few steps at most."""
+    """Trains an ablation for one epoch with its shipped options, save that models learn for a few steps only."""
     config = shipped(name)
+    config.hat.experts.steps = 5
     made = task(name, hat=config.hat, adapt__steps=min(5, config.adapt.steps), trainer__max_epochs=1)
     method = METHODS.get(name).build(made)
     data = TargetDataModule(method.rows(made), 16, 0)

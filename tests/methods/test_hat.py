@@ -5,6 +5,8 @@ from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.fusion.cache import weights_hash
+from hatlit.fusion.consensus import find_consensus
+from hatlit.fusion.mixer import conditional
 from hatlit.injection.dictionary import sharpen
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS
@@ -72,7 +74,7 @@ def test_after_a_write_the_loss_is_labels_plus_dictionary(task):
 def test_dictionary_holds_the_fused_predictions_of_the_best_mixer(task):
     method = run(task(hat__injection__sharpen=1.0, trainer__max_epochs=1))
     everything = torch.arange(len(method.dictionary.entries))
-    _, fused = method.fused(method._views, method.bank(everything))
+    _, fused = method.fused(method._views, method.bank(everything), method._priors)
     assert torch.allclose(method.dictionary.entries, fused, atol=1e-6)
     assert float(method.alpha) == float(method.dictionary.best)
 
@@ -115,14 +117,20 @@ def test_without_a_dictionary_nothing_is_written_yet_alpha_is_measured(task):
     uniform = torch.full_like(method.dictionary.entries, 1 / 3)
     assert not method.dictionary.is_written
     assert torch.equal(method.dictionary.entries, uniform)
-    _, fused = method.fused(method._views[method._labelled], method.bank(method._labelled))
-    right = fused.argmax(-1) == method._labels[method._labelled]
+    few = method._labelled
+    _, fused = method.fused(method._views[few], method.bank(few), method._priors[few])
+    right = fused.argmax(-1) == method._labels[few]
     assert float(method.alpha) == pytest.approx(float(right.float().mean()))
     assert float(method.alpha) > 0
 
 
 def test_without_a_dictionary_the_student_learns_from_the_mixer_as_it_is(task):
-    made = task(hat__dictionary__when="never", hat__injection__hint_weight=0.0, hat__injection__weight=3.0)
+    made = task(
+        hat__dictionary__when="never",
+        hat__injection__hint_weight=0.0,
+        hat__injection__weight=3.0,
+        hat__injection__sharpen=2.0,
+    )
     method, plain = HaT.build(made), METHODS.get("labels_only").build(made)
     batch = batch_of(made, method)
     from_labels = plain.losses(batch)["student"]
@@ -131,7 +139,7 @@ def test_without_a_dictionary_the_student_learns_from_the_mixer_as_it_is(task):
     for shift in (0.0, 1.0):
         method.mixer.query.bias.data.add_(shift)
         features, logits = method.student.both(batch.target)
-        _, fused = method.mix(features, method.bank(batch.index))
+        _, fused = method.mix(features, method.bank(batch.index), method._priors[batch.index])
         told = distillation(logits, sharpen(fused.detach(), 2.0)).mean()
         assert torch.allclose(method.losses(batch)["student"], from_labels + 0.5 * 3.0 * told, atol=1e-6)
 
@@ -144,20 +152,21 @@ def test_the_full_schedule_goes_to_one_at_the_first_write(task):
     assert float(closed.alpha) == 0
 
 
-def test_equal_weights_leave_no_mixer_to_train(task):
-    made = task(hat__mixer__weights="equal", trainer__max_epochs=1)
+def test_weights_that_stay_at_an_even_prior_leave_no_mixer_to_train(task):
+    made = task(hat__mixer__weights="prior", hat__mixer__prior="uniform", trainer__max_epochs=1)
     method = run(made)
     assert method.mixer is None
     assert [*method.trained_parts()] == [*method.losses(batch_of(made, method))] == ["student"]
     rows = made.target.test_rows(method.view)
     fused, weights = method.explain(rows)
-    torch.testing.assert_close(weights, torch.full((len(rows), 3), 1 / 3))
-    torch.testing.assert_close(fused, method.bank.ask(rows.source).probabilities.mean(1))
+    torch.testing.assert_close(weights, torch.full((len(rows), 5), 1 / 5))
+    torch.testing.assert_close(fused, method.bank.ask(rows.source, rows.target).probabilities.mean(1))
     assert method.dictionary.is_written
 
 
-def test_with_equal_weights_the_heads_may_still_learn(task):
-    made = task(hat__mixer__weights="equal", hat__mixer__train_heads=True, trainer__max_epochs=1)
+def test_without_attention_the_heads_may_still_learn(task):
+    even = {"hat__mixer__weights": "prior", "hat__mixer__prior": "uniform"}
+    made = task(**even, hat__mixer__train_heads=True, trainer__max_epochs=1)
     method = run(made)
     assert method.trained_parts()["mixer"] == [*method.bank.heads.parameters()]
     assert float(method.bank.distance_to_start().detach()) > 0
@@ -165,7 +174,31 @@ def test_with_equal_weights_the_heads_may_still_learn(task):
     method.losses(batch_of(made, method))["mixer"].backward()
     assert all(float(parameter.grad.abs().sum()) > 0 for parameter in method.bank.heads.parameters())
     _, weights = method.explain(made.target.test_rows(method.view))
-    torch.testing.assert_close(weights, torch.full_like(weights, 1 / 3))
+    torch.testing.assert_close(weights, torch.full_like(weights, 1 / 5))
+
+
+def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on(task):
+    method = HaT.build(task())
+    assert method.bank.names == ("source-0", "source-1", "source-2", "own-expert-0", "own-expert-1")
+    outputs = method.bank(torch.arange(len(method._labels)))
+    expected = find_consensus(conditional(outputs.probabilities), method._labels).agreement(outputs.probabilities)
+    torch.testing.assert_close(method._priors, expected)
+    even = HaT.build(task(hat__mixer__prior="uniform"))
+    torch.testing.assert_close(even._priors, torch.ones_like(even._priors))
+
+
+def test_without_attention_each_source_counts_as_its_prior_says(task):
+    made = task(hat__mixer__weights="prior", trainer__max_epochs=1)
+    method = run(made)
+    rows = made.target.test_rows(method.view)
+    _, weights = method.explain(rows)
+    prior = method.prior(method.bank.ask(rows.source, rows.target))
+    torch.testing.assert_close(weights, prior / prior.sum(-1, keepdim=True))
+
+
+def test_the_hint_is_about_the_sources_alone(task):
+    method = HaT.build(task())
+    assert method.hint.project.out_features == sum(source.feature_dim for source in method.bank.sources)
 
 
 def test_without_a_hint_there_is_none_to_train(task):
@@ -227,6 +260,7 @@ def test_student_beats_chance_and_mixer_explains_itself(task):
 
 def test_one_source_gets_all_the_weight(task):
     made = task()
+    made.config.hat.experts.count = 0
     method = run(type(made)(made.target, made.student_spec, made.sources[:1], made.config))
     _, weights = method.explain(made.target.test_rows(method.student.input_spec))
     assert torch.allclose(weights, torch.ones_like(weights))

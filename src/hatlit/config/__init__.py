@@ -17,7 +17,7 @@ from hatlit.config.commands import (
     ZooAddConfig,
     ZooBuildConfig,
 )
-from hatlit.config.hat import DictionaryConfig, HaTConfig, InjectionConfig, MixerConfig
+from hatlit.config.hat import DictionaryConfig, ExpertsConfig, HaTConfig, InjectionConfig, MixerConfig
 from hatlit.config.parts import (
     AdaptConfig,
     CacheConfig,
@@ -41,6 +41,7 @@ __all__ = [
     "DictionaryConfig",
     "DistillationConfig",
     "ExpansionConfig",
+    "ExpertsConfig",
     "HaTConfig",
     "InjectionConfig",
     "LabelsConfig",

@@ -14,29 +14,32 @@ class MixerConfig:
     """The cross-attention that weighs the sources sample by sample.
 
     Args:
-        weights: whether attention weighs the sources, or all count alike.
+        weights: whether attention moves the weights of the sources away from the prior, or they stay there.
+        prior: what the weights of a sample start from: how far each source says what all of them together make
+            likely (consensus), or all alike (uniform).
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
         weight_decay: of the mixer's AdamW.
-        uniform_prior: weight of KL(attention to uniform); it holds the attention back until labels speak.
+        prior_weight: weight of KL(attention to prior); it holds the attention back until labels speak.
         detach_query: whether the mixer's loss stops at the student's features.
         train_heads: whether the sources' heads learn with the mixer (partial freezing).
         head_pull: weight of the squared distance of those heads to their start (L2-SP).
     """
 
-    weights: Literal["attention", "equal"] = "attention"
+    weights: Literal["attention", "prior"] = "attention"
+    prior: Literal["consensus", "uniform"] = "consensus"
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    uniform_prior: float = 1.0
+    prior_weight: float = 1.0
     detach_query: bool = True
     train_heads: bool = False
     head_pull: float = 0.1
 
     def __post_init__(self) -> None:
-        at_least("hat.mixer.", self, dim=1, heads=1, learning_rate=0, weight_decay=0, uniform_prior=0, head_pull=0)
+        at_least("hat.mixer.", self, dim=1, heads=1, learning_rate=0, weight_decay=0, prior_weight=0, head_pull=0)
         if self.dim % self.heads:
             raise InputError(f"--hat.mixer.dim ({self.dim}) must be a multiple of --hat.mixer.heads ({self.heads}).")
 
@@ -76,7 +79,7 @@ class InjectionConfig:
     schedule: str = "accuracy"
     weight: float = 4.0
     temperature: float = 1.0
-    sharpen: float = 2.0
+    sharpen: float = 1.0
     hint_weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -84,15 +87,37 @@ class InjectionConfig:
 
 
 @dataclass
+class ExpertsConfig:
+    """The target's own experts: models like the student, trained on the labelled few, that the mixer asks as well.
+
+    Where sources know less than the labels do, they keep the fused knowledge from harm.
+
+    Args:
+        count: how many; two that agree are believed, two that differ are not.
+        steps: gradient steps of each.
+        learning_rate: of AdamW.
+    """
+
+    count: int = 2
+    steps: int = 300
+    learning_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        at_least("hat.experts.", self, count=0, steps=1, learning_rate=0)
+
+
+@dataclass
 class HaTConfig:
     """Options of HaT.
 
     Args:
+        experts: what the target itself adds to the sources.
         mixer: the attention.
         dictionary: the gate.
         injection: the student's loss.
     """
 
+    experts: ExpertsConfig = field(default_factory=ExpertsConfig)
     mixer: MixerConfig = field(default_factory=MixerConfig)
     dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
     injection: InjectionConfig = field(default_factory=InjectionConfig)

@@ -43,18 +43,20 @@ class SourceBank(nn.Module):
     """Holds the selected sources, frozen, and their outputs on the training rows.
 
     The sources are no submodules: nothing can put them in training mode, and neither checkpoints nor optimizers contain
-    them. With ``train_heads`` the bank owns copies of their heads that
-    learn (partial freezing); encoders stay constant, and so do the features.
+    them. With ``train_heads`` the bank owns copies of their heads that learn (partial freezing); encoders stay
+    constant, and so do the features. The target's own experts come after the sources; they see what the student sees.
 
     Args:
         sources: what to ask.
-        names: ids of the sources, for logs and reports.
+        names: ids of the sources, and names of the experts, for logs and reports.
         source_classes: class names of each source.
         target_classes: the K class names of the target.
         samples: (rows, channels, *shape) the training rows as recorded.
         recorded: how they are laid out.
         rows_fingerprint: a hash of the rows, for the cache.
         train_heads: whether copies of the heads learn.
+        experts: models of the target itself, with its K classes; asked like sources.
+        views: (rows, channels, *shape) the training rows as the experts see them; needed where there are experts.
 
     Raises:
         InputError: a source shares no class name with the target, or cannot see the recording.
@@ -70,14 +72,18 @@ class SourceBank(nn.Module):
         recorded: InputSpec,
         rows_fingerprint: str,
         train_heads: bool = False,
+        experts: Sequence[Classifier] = (),
+        views: Tensor | None = None,
     ) -> None:
         super().__init__()
         self._sources = tuple(freeze(source) for source in sources)
+        self._experts = tuple(freeze(expert) for expert in experts)
         self._recorded = recorded
         self.names = tuple(names)
-        self.columns = tuple(align(classes, target_classes) for classes in source_classes)
-        self.feature_dims = tuple(source.feature_dim for source in sources)
-        self.heads = nn.ModuleList(copy.deepcopy(source.head) for source in sources) if train_heads else None
+        known_classes = [*source_classes, *[target_classes] * len(experts)]
+        self.columns = tuple(align(classes, target_classes) for classes in known_classes)
+        self.feature_dims = tuple(member.feature_dim for member in self.members)
+        self.heads = nn.ModuleList(copy.deepcopy(member.head) for member in self.members) if train_heads else None
         if self.heads is not None:
             self.heads.requires_grad_(True)
         keeping = chosen_keeping()
@@ -90,6 +96,8 @@ class SourceBank(nn.Module):
         form = f"standardised, {keeping.dtype}"
         keys = [output_key(source, recorded, rows_fingerprint, form) for source in self._sources]
         entries = cached_outputs(keys, compute, map_above=limit)
+        of_experts = self._ask_experts(views)
+        entries += [_standardised(one["features"], one["logits"], dtype) for one in of_experts]
         for number, entry in enumerate(entries):
             self._keep("mean", number, entry["mean"])
             self._keep("std", number, entry["std"])
@@ -100,7 +108,12 @@ class SourceBank(nn.Module):
         self.register_buffer("probabilities", self._aligned([one["logits"] for one in entries]), persistent=False)
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self.members)
+
+    @property
+    def members(self) -> tuple[Classifier, ...]:
+        """All that are asked: the sources, then the target's own experts."""
+        return self._sources + self._experts
 
     @property
     def sources(self) -> tuple[Classifier, ...]:
@@ -114,10 +127,15 @@ class SourceBank(nn.Module):
             return SourceOutputs(features, self.get_buffer("probabilities")[rows])
         return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
 
-    def ask(self, samples: Tensor) -> SourceOutputs:
-        """Runs the sources on other recorded samples (B, channels, *shape), such as the test part."""
+    def ask(self, samples: Tensor, views: Tensor | None = None) -> SourceOutputs:
+        """Runs the sources on other recorded samples, such as the test part, and the experts on their views of them.
+
+        Args:
+            samples: (B, channels, *shape) as recorded.
+            views: (B, channels, *shape) the same as the experts see them; needed where there are experts.
+        """
         device = self.get_buffer("probabilities").device
-        runs = run(self._sources, samples, self._recorded)
+        runs = run(self._sources, samples, self._recorded) + self._ask_experts(views)
         features = [self._standardise(one["features"].to(device), number) for number, one in enumerate(runs)]
         if self.heads is None:
             return SourceOutputs(features, self._aligned([one["logits"].to(device) for one in runs]))
@@ -128,8 +146,14 @@ class SourceBank(nn.Module):
         if self.heads is None:
             return torch.zeros((), device=self.get_buffer("probabilities").device)
         now = list(self.heads.parameters())
-        start = [value.to(now[0].device) for source in self._sources for value in source.head.parameters()]
+        start = [value.to(now[0].device) for member in self.members for value in member.head.parameters()]
         return pull_to_start(now, start)
+
+    def _ask_experts(self, views: Tensor | None) -> list[dict[str, Tensor]]:
+        if not self._experts:
+            return []
+        assert views is not None, "experts need the views that the student sees"
+        return run_on_views(self._experts, views)
 
     def _answers_of_heads(self, features: list[Tensor]) -> list[Tensor]:
         assert self.heads is not None
@@ -172,10 +196,13 @@ def run(sources: Sequence[Classifier], samples: Tensor, recorded: InputSpec) -> 
         ``features`` (B, feature_dim_i) and ``logits`` (B, classes_i) of each source, float32.
     """
     parts = [_run_chunk(sources, chunk, recorded) for chunk in samples.split(ROWS_A_PASS)]
-    return [
-        {name: torch.cat([part[number][name] for part in parts]).float() for name in ("features", "logits")}
-        for number in range(len(sources))
-    ]
+    return [_joined([part[number] for part in parts]) for number in range(len(sources))]
+
+
+@torch.no_grad()
+def run_on_views(models: Sequence[Classifier], views: Tensor) -> list[dict[str, Tensor]]:
+    """Runs models on views (B, channels, *shape) that all of them share; returns what ``run`` does."""
+    return [_joined([_answer(model, chunk) for chunk in views.split(ROWS_A_PASS)]) for model in models]
 
 
 def _run_chunk(sources: Sequence[Classifier], samples: Tensor, recorded: InputSpec) -> list[dict[str, Tensor]]:
@@ -184,6 +211,14 @@ def _run_chunk(sources: Sequence[Classifier], samples: Tensor, recorded: InputSp
     for source in sources:
         if source.input_spec not in views:
             views[source.input_spec] = build_view(samples, recorded, source.input_spec)
-        features, logits = source.both(views[source.input_spec].to(next(source.parameters()).device))
-        answers.append({"features": features, "logits": logits})
+        answers.append(_answer(source, views[source.input_spec]))
     return answers
+
+
+def _answer(model: Classifier, view: Tensor) -> dict[str, Tensor]:
+    features, logits = model.both(view.to(next(model.parameters()).device))
+    return {"features": features, "logits": logits}
+
+
+def _joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]).float() for name in ("features", "logits")}

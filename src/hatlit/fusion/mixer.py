@@ -26,18 +26,30 @@ def attention_logits(query: Tensor, keys: Tensor) -> Tensor:
     return torch.einsum("bhd,bnhd->bhn", query, keys) / math.sqrt(query.shape[-1])
 
 
-def attention_weights(logits: Tensor, known_mass: Tensor) -> Tensor:
-    """Softmax over sources of (logit + log known mass), averaged over the heads.
+def attention_weights(logits: Tensor, prior: Tensor) -> Tensor:
+    """Softmax over sources of (logit + log prior), averaged over the heads.
 
     Args:
         logits: (B, heads, N)
-        known_mass: (B, N) what each source gives to the target's classes; a source that abstains loses weight.
+        prior: (B, N) what speaks for each source before attention does, up to a factor: the mass that it gives to the
+            target's classes, for one, so that a source that abstains loses weight.
 
     Returns:
         (B, N), rows sum to one.
     """
-    evidence = known_mass.clamp_min(SMALLEST).log().unsqueeze(1)
+    evidence = prior.clamp_min(SMALLEST).log().unsqueeze(1)
     return torch.softmax(logits + evidence, dim=-1).mean(dim=1)
+
+
+def prior_weights(prior: Tensor) -> Tensor:
+    """The weights (B, N) that a prior (B, N) alone gives, without attention; rows sum to one."""
+    return attention_weights(torch.zeros_like(prior).unsqueeze(1), prior)
+
+
+def conditional(probabilities: Tensor) -> Tensor:
+    """Predictions (B, N, K) given that the class is one of the target's; uniform where a source knows none of them."""
+    mass = probabilities.sum(-1, keepdim=True)
+    return torch.where(mass > SMALLEST, probabilities / mass.clamp_min(SMALLEST), 1 / probabilities.shape[-1])
 
 
 def fuse(weights: Tensor, probabilities: Tensor) -> Tensor:
@@ -50,9 +62,7 @@ def fuse(weights: Tensor, probabilities: Tensor) -> Tensor:
     Returns:
         (B, K), rows sum to one.
     """
-    mass = probabilities.sum(-1, keepdim=True)
-    conditional = torch.where(mass > SMALLEST, probabilities / mass.clamp_min(SMALLEST), 1 / probabilities.shape[-1])
-    return torch.einsum("bn,bnk->bk", weights, conditional)
+    return torch.einsum("bn,bnk->bk", weights, conditional(probabilities))
 
 
 def mixer_loss(fused: Tensor, label: Tensor) -> Tensor:
@@ -60,16 +70,16 @@ def mixer_loss(fused: Tensor, label: Tensor) -> Tensor:
     return F.nll_loss(fused.clamp_min(SMALLEST).log(), label, reduction="none")
 
 
-def divergence_from_uniform(weights: Tensor) -> Tensor:
-    """KL(a(x) ‖ uniform) = Σ_i a_i log(N a_i) of attention weights (B, N), giving (B,)."""
-    return (weights * (weights.clamp_min(SMALLEST) * weights.shape[-1]).log()).sum(-1)
+def divergence_from_prior(weights: Tensor, prior: Tensor) -> Tensor:
+    """KL(a(x) ‖ π(x)) = Σ_i a_i log(a_i / π_i) of attention weights (B, N) and a prior (B, N) up to a factor: (B,)."""
+    return (weights * (weights.clamp_min(SMALLEST) / prior_weights(prior).clamp_min(SMALLEST)).log()).sum(-1)
 
 
 class CrossAttentionMixer(nn.Module):
     """Attends from the student's features to the sources' features (HaT's heterogeneity-aware mixing).
 
     Each source has a key projection of its own, because each has a feature width of its own. The query starts small, so
-    the first fused prediction is close to the plain mean.
+    the first weights are close to the prior.
 
     Args:
         query_dim: width of the student's features.
@@ -86,13 +96,13 @@ class CrossAttentionMixer(nn.Module):
         nn.init.normal_(self.query.weight, std=1e-2)
         nn.init.zeros_(self.query.bias)
 
-    def forward(self, student_features: Tensor, source_features: Sequence[Tensor], known_mass: Tensor) -> Tensor:
+    def forward(self, student_features: Tensor, source_features: Sequence[Tensor], prior: Tensor) -> Tensor:
         """Weighs the sources.
 
         Args:
             student_features: (B, query_dim); standardised within.
             source_features: one (B, feature_dims[i]) a source, standardised.
-            known_mass: (B, N) what each source gives to the target's classes.
+            prior: (B, N) what speaks for each source before attention does, up to a factor.
 
         Returns:
             (B, N) attention weights, rows sum to one.
@@ -100,7 +110,7 @@ class CrossAttentionMixer(nn.Module):
         standardised = F.layer_norm(student_features, student_features.shape[-1:])
         query = self._split(self.query(standardised))
         keys = torch.stack([self._split(key(z)) for key, z in zip(self.keys, source_features, strict=True)], dim=1)
-        return attention_weights(attention_logits(query, keys), known_mass)
+        return attention_weights(attention_logits(query, keys), prior)
 
     def _split(self, projected: Tensor) -> Tensor:
         return projected.unflatten(-1, (self._heads, -1))

@@ -18,7 +18,22 @@ class HaTRandomSources(HaT):
 
 @register_method("hat_equal_weights")
 class HaTEqualWeights(HaT):
-    """HaT without attention: all sources count alike."""
+    """HaT without attention and without consensus: all sources and experts count alike."""
+
+
+@register_method("hat_no_attention")
+class HaTNoAttention(HaT):
+    """HaT without attention: each source counts as the consensus says."""
+
+
+@register_method("hat_no_consensus")
+class HaTNoConsensus(HaT):
+    """HaT whose attention starts from equal weights, whatever the sources agree on."""
+
+
+@register_method("hat_no_experts")
+class HaTNoExperts(HaT):
+    """HaT without models of the target's own: the sources alone are asked."""
 
 
 @register_method("hat_no_dictionary")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hatlit.config import DistillationConfig, OptimizerConfig
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.bank import SourceBank, SourceOutputs
-from hatlit.fusion.mixer import attention_weights, fuse
+from hatlit.fusion.mixer import fuse, prior_weights
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import StudentMethod, TransferTask, label_losses, mean_over_rows
 from hatlit.methods.teachers import frozen_bank
@@ -109,5 +109,4 @@ class DistillingMethod(StudentMethod):
 
 def even_weights(outputs: SourceOutputs) -> Tensor:
     """The same weight for each source (B, N), save that a source counts less on a row on which it abstains."""
-    mass = outputs.known_mass
-    return attention_weights(torch.zeros(len(mass), 1, mass.shape[1], device=mass.device), mass)
+    return prior_weights(outputs.known_mass)

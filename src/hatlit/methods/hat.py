@@ -14,15 +14,22 @@ from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.fusion.bank import SourceBank, SourceOutputs
 from hatlit.fusion.cache import weights_hash
-from hatlit.fusion.mixer import CrossAttentionMixer, divergence_from_uniform, fuse, mixer_loss
+from hatlit.fusion.consensus import find_consensus
+from hatlit.fusion.mixer import (
+    CrossAttentionMixer,
+    conditional,
+    divergence_from_prior,
+    fuse,
+    mixer_loss,
+    prior_weights,
+)
 from hatlit.injection.dictionary import KnowledgeDictionary, sharpen
 from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.injection.schedule import SCHEDULES
 from hatlit.methods.base import StudentMethod, TransferTask, label_losses, mean_over_rows, register_method
-from hatlit.methods.distilling import even_weights
-from hatlit.methods.teachers import frozen_bank
+from hatlit.methods.teachers import frozen_bank, own_experts
 from hatlit.types import UNLABELLED, Batch
 
 #: Rows a pass when the whole training part is looked at.
@@ -35,7 +42,7 @@ class HaT(StudentMethod):
 
     Args:
         student: untrained, with K outputs.
-        bank: the frozen sources with their outputs on ``rows``.
+        bank: the frozen sources, and the target's own experts, with their outputs on ``rows``.
         rows: the target's training rows as the student sees them.
         config: the options of HaT.
         optimizer: how the student learns.
@@ -48,6 +55,7 @@ class HaT(StudentMethod):
     """
 
     alpha: Tensor
+    _priors: Tensor
     _views: Tensor
     _labels: Tensor
     _labelled: Tensor
@@ -62,10 +70,15 @@ class HaT(StudentMethod):
         self.origins: dict[str, str] = {}
         self.mixer = _new_mixer(student, bank, config.mixer)
         self.dictionary = KnowledgeDictionary(len(rows), num_classes, config.dictionary)
-        self.hint = FeatureHint(student.feature_dim, bank.feature_dims) if config.injection.hint_weight else None
+        of_sources = bank.feature_dims[: len(bank.sources)]
+        self.hint = FeatureHint(student.feature_dim, of_sources) if config.injection.hint_weight else None
         self._alpha_of = SCHEDULES.get(config.injection.schedule)
         self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
         self.register_buffer("alpha", torch.tensor(0.0))
+        outputs = bank(torch.arange(len(rows)))
+        agreed = config.mixer.prior == "consensus"
+        self.consensus = find_consensus(conditional(outputs.probabilities), rows.label) if agreed else None
+        self.register_buffer("_priors", self.prior(outputs).detach(), persistent=False)
         self.register_buffer("_views", rows.target, persistent=False)
         self.register_buffer("_labels", rows.label, persistent=False)
         self.register_buffer("_labelled", rows.labelled, persistent=False)
@@ -75,7 +88,7 @@ class HaT(StudentMethod):
         """Adapts the selected sources, freezes them, computes their outputs, and puts mixer and student beside them."""
         config = task.config.hat
         student = task.new_student()
-        bank = frozen_bank(task, config.mixer.train_heads)
+        bank = frozen_bank(task, config.mixer.train_heads, own_experts(task, config.experts))
         with torch.random.fork_rng():
             torch.manual_seed(task.config.seed)
             method = cls(student, bank, task.target.rows(student.input_spec), config, task.config.optimizer)
@@ -101,19 +114,30 @@ class HaT(StudentMethod):
         features, logits = self.student.both(batch.target)
         outputs = self.bank(batch.index)
         query = features.detach() if self.config.mixer.detach_query else features
-        weights, fused = self.mix(query, outputs)
+        prior = self._priors[batch.index]
+        weights, fused = self.mix(query, outputs, prior)
         losses = {
-            "mixer": self._mixer_loss(weights, fused, batch.label),
+            "mixer": self._mixer_loss(weights, fused, prior, batch.label),
             "student": self._student_loss(features, logits, outputs, self._knowledge(batch.index, fused), batch.label),
         }
         return {part: losses[part] for part in self.trained_parts()}
 
-    def mix(self, student_features: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
-        """Weights of the sources (B, N) and fused predictions (B, K) for student features (B, feature_dim)."""
-        if self.mixer is None:
-            weights = even_weights(outputs)
-        else:
-            weights = self.mixer(student_features, outputs.features, outputs.known_mass)
+    def prior(self, outputs: SourceOutputs) -> Tensor:
+        """What speaks for each source before attention does: (B, N), up to a factor."""
+        if self.consensus is None:
+            return outputs.known_mass
+        return outputs.known_mass * self.consensus.agreement(conditional(outputs.probabilities))
+
+    def mix(self, student_features: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights of the sources (B, N) and fused predictions (B, K).
+
+        Args:
+            student_features: (B, feature_dim)
+            outputs: what the sources say.
+            prior: (B, N) what speaks for each of them before attention does.
+        """
+        attend = self.mixer
+        weights = attend(student_features, outputs.features, prior) if attend else prior_weights(prior)
         return weights, fuse(weights, outputs.probabilities)
 
     def after_batch(self, batch: Batch) -> None:
@@ -154,23 +178,25 @@ class HaT(StudentMethod):
 
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""
-        weights, fused = self.fused(rows.target.to(self.device), self.bank.ask(rows.source))
+        outputs = self.bank.ask(rows.source, rows.target)
+        weights, fused = self.fused(rows.target.to(self.device), outputs, self.prior(outputs))
         return fused.cpu(), weights.cpu()
 
     @torch.no_grad()
-    def fused(self, view: Tensor, outputs: SourceOutputs) -> tuple[Tensor, Tensor]:
+    def fused(self, view: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
         was_training = self.student.training
         self.student.eval()
         features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
         self.student.train(was_training)
-        return self.mix(features, outputs)
+        return self.mix(features, outputs, prior)
 
-    def _mixer_loss(self, weights: Tensor, fused: Tensor, label: Tensor) -> Tensor:
+    def _mixer_loss(self, weights: Tensor, fused: Tensor, prior: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED
         loss = mean_over_rows(mixer_loss(fused, label.clamp_min(0)), labelled)
-        if self.config.mixer.uniform_prior:
-            loss = loss + self.config.mixer.uniform_prior * mean_over_rows(divergence_from_uniform(weights), labelled)
+        if self.config.mixer.prior_weight:
+            strayed = divergence_from_prior(weights, prior)
+            loss = loss + self.config.mixer.prior_weight * mean_over_rows(strayed, torch.ones_like(labelled))
         if self.bank.heads is not None:
             loss = loss + self.config.mixer.head_pull * self.bank.distance_to_start()
         return loss
@@ -192,13 +218,15 @@ class HaT(StudentMethod):
             told = injection.weight * mean_over_rows(taught, every_row)
             loss = self._injection_loss(loss, told, float(self.alpha))
         if self.hint is not None:
-            loss = loss + injection.hint_weight * mean_over_rows(self.hint(features, outputs.features), every_row)
+            missed = self.hint(features, outputs.features[: len(self.bank.sources)])
+            loss = loss + injection.hint_weight * mean_over_rows(missed, every_row)
         return loss
 
     def _offer_knowledge(self) -> tuple[float, Tensor]:
         """Measures the mixer on the labelled few; returns its accuracy and the mean weight (N,) of each source."""
-        weights, fused = self.fused(self._views[self._labelled], self.bank(self._labelled))
-        right = fused.argmax(-1) == self._labels[self._labelled]
+        few = self._labelled
+        weights, fused = self.fused(self._views[few], self.bank(few), self._priors[few])
+        right = fused.argmax(-1) == self._labels[few]
         # Every process must open the gate or none, even where rounding differs between them.
         accuracy = self.trainer.strategy.broadcast(float(right.float().mean()))
         keeps = self.config.dictionary.when != "never"
@@ -206,14 +234,14 @@ class HaT(StudentMethod):
             return accuracy, weights.mean(0)
         if keeps:
             everything = torch.arange(len(self._labels), device=self._labels.device)
-            _, fused = self.fused(self._views, self.bank(everything))
+            _, fused = self.fused(self._views, self.bank(everything), self._priors)
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
         self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
 
 
 def _new_mixer(student: Classifier, bank: SourceBank, config: MixerConfig) -> CrossAttentionMixer | None:
-    """The attention, or None where all sources count alike and there is nothing to learn."""
-    if config.weights == "equal":
+    """The attention, or None where the weights stay at their prior and there is nothing to learn."""
+    if config.weights == "prior":
         return None
     return CrossAttentionMixer(student.feature_dim, bank.feature_dims, config.dim, config.heads)

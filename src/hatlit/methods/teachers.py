@@ -5,38 +5,47 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor
 
+from hatlit.config import ExpertsConfig
 from hatlit.encoders.base import Classifier
 from hatlit.files import cache_folder
 from hatlit.fusion.adapt import adapt, freeze
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.cache import cached_outputs, output_key
+from hatlit.fusion.experts import train_expert
 from hatlit.methods.base import SelectedSource, TransferTask
 from hatlit.selection.labels import align, to_source_classes
 from hatlit.types import UNLABELLED
 
+#: Experts draw their initial weights from here on.
+FIRST_SEED_OF_EXPERTS = 1_000_000
 
-def frozen_bank(task: TransferTask, train_heads: bool = False) -> SourceBank:
+
+def frozen_bank(task: TransferTask, train_heads: bool = False, experts: Sequence[Classifier] = ()) -> SourceBank:
     """Adapts the selected sources as ``adapt`` says, freezes them, and computes their outputs on the training rows.
 
     Args:
         task: whose sources and rows.
         train_heads: whether copies of the heads learn later.
+        experts: the target's own models, which are asked as well.
     """
     target = task.target
     return SourceBank(
         adapted_sources(task),
-        [source.id for source in task.sources],
+        [*[source.id for source in task.sources], *[f"own-expert-{number}" for number in range(len(experts))]],
         [source.class_names for source in task.sources],
         target.class_names,
         target.asked_samples,
         target.asked.recorded,
         target.rows_fingerprint,
         train_heads=train_heads,
+        experts=experts,
+        views=target.view(experts[0].input_spec) if experts else None,
     )
 
 
@@ -58,10 +67,43 @@ def _adapted(source: SelectedSource, task: TransferTask) -> Classifier:
         few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
         labels = to_source_classes(target.train_labels[few], align(source.class_names, target.class_names))
         view = target.view(source.model.input_spec, few)
-        weights = adapt(source.model, view, labels, config.adapt, config.seed).state_dict()
-        return [{name: tensor.contiguous() for name, tensor in weights.items()}]
+        return [weights_of(adapt(source.model, view, labels, config.adapt, config.seed))]
 
     (weights,) = cached_outputs([key], compute, cache_folder() / "adapted")
-    adapted = copy.deepcopy(source.model)
-    adapted.load_state_dict(weights)
-    return freeze(adapted)
+    return with_weights(copy.deepcopy(source.model), weights)
+
+
+def own_experts(task: TransferTask, config: ExpertsConfig) -> list[Classifier]:
+    """Trains the target's own experts, each from other initial weights; runs with the same labels share them."""
+    return [_expert(task, config, number) for number in range(config.count)]
+
+
+def _expert(task: TransferTask, config: ExpertsConfig, number: int) -> Classifier:
+    # Not the student's own seed: an expert that starts as the student does would agree with it too easily.
+    seed = FIRST_SEED_OF_EXPERTS + task.config.seed * config.count + number
+    untrained = replace(task, config=replace(task.config, seed=seed)).new_student()
+    target = task.target
+    made_of = json.dumps([target.labels_fingerprint, asdict(config), seed])
+    key = output_key(untrained, target.domain.recorded, made_of)
+
+    def compute(places: list[int]) -> list[dict[str, Tensor]]:
+        few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # of dropout
+            view = target.view(untrained.input_spec, few)
+            expert = train_expert(copy.deepcopy(untrained), view, target.train_labels[few], config, seed)
+        return [weights_of(expert)]
+
+    (weights,) = cached_outputs([key], compute, cache_folder() / "adapted")
+    return with_weights(untrained, weights)
+
+
+def weights_of(model: Classifier) -> dict[str, Tensor]:
+    """A model's tensors, as they can be written."""
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+
+
+def with_weights(model: Classifier, weights: dict[str, Tensor]) -> Classifier:
+    """Gives a model other weights and freezes it."""
+    model.load_state_dict(weights)
+    return freeze(model)

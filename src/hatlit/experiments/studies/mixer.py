@@ -29,7 +29,7 @@ METHODS = ("hat", "hat_equal_weights")
 class Mixer(Study):
     """Is it worth weighing the sources sample by sample, rather than all alike?"""
 
-    varies: ClassVar[tuple[str, ...]] = ("hat.mixer.weights",)
+    varies: ClassVar[tuple[str, ...]] = ("hat.mixer.weights", "hat.mixer.prior")
 
     def measure(self, task: StudyTask, values: Sequence[Any]) -> list[Row]:
         """Runs HaT with attention and with equal weights."""

@@ -1,0 +1,78 @@
+"""What the sources agree on: how reliable each of them is for each class, found without labels.
+
+After Dawid and Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", Applied
+Statistics 28(1), 1979, with predictions that are distributions, and error rates held near each source's accuracy.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hatlit.types import UNLABELLED
+
+#: Rounds of expectation and maximisation; it settles in fewer.
+ROUNDS = 10
+
+#: Rows that each entry of an error table is believed to rest on before any is seen.
+BELIEVED_ROWS = 0.3
+
+#: Error rates below this count as this much, so that no single source can rule a class out.
+SMALLEST = 1e-4
+
+
+class Consensus(nn.Module):
+    """Error rates of the sources, and what follows from them for a sample.
+
+    Args:
+        errors: (N, K, K) how often source i says class j (last axis) of samples of class k; rows sum to one.
+        frequencies: (K,) of the classes; sum to one.
+    """
+
+    errors: Tensor
+    frequencies: Tensor
+
+    def __init__(self, errors: Tensor, frequencies: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("errors", errors, persistent=False)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, said: Tensor) -> Tensor:
+        """What to believe of samples of which the sources say (B, N, K): (B, K), rows sum to one."""
+        evidence = torch.einsum("bnj,nkj->bk", said, self.errors.clamp_min(SMALLEST).log())
+        return torch.softmax(evidence + self.frequencies.log(), dim=-1)
+
+    def agreement(self, said: Tensor) -> Tensor:
+        """How far each source says of a sample what is to be believed: (B, N, K) gives (B, N), from 0 to 1."""
+        return torch.einsum("bnk,bk->bn", said, self(said))
+
+
+def find_consensus(said: Tensor, label: Tensor) -> Consensus:
+    """Finds the error rates of sources from what they say about the same rows, by expectation maximisation.
+
+    Labelled rows count as what they are labelled, so a source that errs on them is believed less.
+
+    Args:
+        said: (rows, N, K) predictions over the target's classes, each summing to one.
+        label: (rows,) class numbers, ``UNLABELLED`` where the class is not known.
+    """
+    said = said.double()
+    known = label != UNLABELLED
+    truth = F.one_hot(label[known], said.shape[-1]).to(said)
+    believed = said.mean(1)
+    for _ in range(ROUNDS):
+        believed = believed.index_put((known,), truth)
+        consensus = Consensus(_errors(said, believed), (believed.sum(0) + 1) / (believed.sum() + believed.shape[-1]))
+        believed = consensus(said)
+    return consensus.float()
+
+
+def _errors(said: Tensor, believed: Tensor) -> Tensor:
+    num_classes = said.shape[-1]
+    accuracy = torch.einsum("bnk,bk->n", said, believed) / len(said)
+    same = torch.eye(num_classes).to(said)
+    wrong = (1 - accuracy) / max(1, num_classes - 1)
+    start = accuracy[:, None, None] * same + wrong[:, None, None] * (1 - same)
+    seen = torch.einsum("bk,bnj->nkj", believed, said) + BELIEVED_ROWS * num_classes * start
+    return seen / seen.sum(-1, keepdim=True)

@@ -1,0 +1,87 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hatlit.fusion.consensus import Consensus, find_consensus
+from hatlit.types import UNLABELLED
+
+
+def voices(accuracies, rows=400, classes=4, seed=0):
+    """Sources that are right as often as told, each independent of the others; what they say, and the truth."""
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.randint(classes, (rows,), generator=generator)
+    said = []
+    for accuracy in accuracies:
+        other = (truth + torch.randint(1, classes, (rows,), generator=generator)) % classes
+        right = torch.rand(rows, generator=generator) < accuracy
+        said.append(F.one_hot(torch.where(right, truth, other), classes).float())
+    return torch.stack(said, dim=1), truth
+
+
+def nothing_known(rows):
+    return torch.full((rows,), UNLABELLED)
+
+
+def share(believed, truth):
+    return float((believed.argmax(-1) == truth).float().mean())
+
+
+def test_what_is_believed_follows_from_the_error_rates_by_bayes():
+    errors = torch.tensor([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]], dtype=torch.float64)
+    consensus = Consensus(errors, torch.tensor([0.25, 0.75], dtype=torch.float64))
+    said = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]], dtype=torch.float64)  # the first says 0, the second says 1
+    zero, one = 0.25 * 0.9 * 0.4, 0.75 * 0.3 * 0.8
+    assert consensus(said)[0].tolist() == pytest.approx([zero / (zero + one), one / (zero + one)])
+    assert consensus.agreement(said)[0].tolist() == pytest.approx(consensus(said)[0].tolist())
+
+
+def test_reliable_sources_are_told_from_others_without_a_label():
+    said, truth = voices([0.95, 0.9, 0.5, 0.4, 0.3])
+    consensus = find_consensus(said, nothing_known(len(truth)))
+    found = consensus.errors.diagonal(dim1=1, dim2=2).mean(1)
+    assert found.tolist() == pytest.approx([0.95, 0.9, 0.5, 0.4, 0.3], abs=0.08)
+    assert share(consensus(said), truth) > share(said.mean(1), truth) + 0.05
+
+
+def test_two_that_agree_outweigh_three_that_do_not():
+    said, truth = voices([0.97, 0.97, 0.4, 0.4, 0.4])
+    agreement = find_consensus(said, nothing_known(len(truth))).agreement(said).mean(0)
+    assert agreement[:2].min() > 2 * agreement[2:].max()
+
+
+def test_labels_count_as_the_truth():
+    said, truth = voices([0.8, 0.8, 0.8], rows=200)
+    swapped = said[..., [1, 0, 2, 3]]  # all of them call the first class the second, and the other way round
+    blind = find_consensus(swapped, nothing_known(len(truth)))
+    told = find_consensus(swapped, torch.where(torch.arange(200) < 100, truth, UNLABELLED))
+    assert share(blind(swapped)[100:], truth[100:]) < 0.7 < 0.8 < share(told(swapped)[100:], truth[100:])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(1, 12),
+    sources=st.integers(1, 4),
+    classes=st.integers(1, 5),
+    seed=st.integers(0, 9999),
+    labelled=st.booleans(),
+)
+def test_tables_and_beliefs_are_distributions_whatever_is_said(rows, sources, classes, seed, labelled):
+    generator = torch.Generator().manual_seed(seed)
+    said = torch.rand(rows, sources, classes, generator=generator)
+    said = said / said.sum(-1, keepdim=True)
+    label = torch.randint(classes, (rows,), generator=generator) if labelled else nothing_known(rows)
+    consensus = find_consensus(said, label)
+    for distribution in (consensus.errors, consensus.frequencies, consensus(said)):
+        assert torch.isfinite(distribution).all()
+        torch.testing.assert_close(distribution.sum(-1), torch.ones_like(distribution.sum(-1)))
+    assert ((consensus.agreement(said) >= 0) & (consensus.agreement(said) <= 1 + 1e-6)).all()
+
+
+def test_the_order_of_the_sources_does_not_matter():
+    said, _ = voices([0.9, 0.7, 0.4], rows=50)
+    order = torch.tensor([2, 0, 1])
+    one, other = (find_consensus(part, nothing_known(50)) for part in (said, said[:, order]))
+    torch.testing.assert_close(one(said), other(said[:, order]))
+    torch.testing.assert_close(one.errors[order], other.errors)
