@@ -49,7 +49,7 @@ class Predictor:
         batch: rows that ``answers`` wants at a time; None where any number will do.
 
     Example:
-        >>> student = hatlit.load("runs/hat-demo-demo-01-seed0-d98b7029")
+        >>> student = hatlit.load("runs/hat-demo-demo-01-seed0-4b1c2d3e")
         >>> student.predict(samples).labels
         ('walk', 'sit')
     """

@@ -40,11 +40,12 @@ def measured_ms(name: str, model: nn.Module, view: InputSpec) -> float:
     Measured once and then kept in the cache: a choice that rests on it is the same every time and in every process.
 
     Args:
-        name: of the architecture; two models of one name and view take equally long.
+        name: of the architecture; two models of one name, size and view take equally long.
         model: in eval mode.
         view: what it looks at.
     """
-    known_by = [name, view.model_dump(mode="json"), platform.node(), os.cpu_count(), torch.get_num_threads()]
+    size = sum(parameter.numel() for parameter in model.parameters())
+    known_by = [name, size, view.model_dump(mode="json"), platform.node(), os.cpu_count(), torch.get_num_threads()]
     made_by = [torch.__version__, version("hatlit")]
     digest = hashlib.sha256(json.dumps([known_by, made_by]).encode()).hexdigest()[:24]
     path = cache_folder() / "latency" / f"{digest}.json"

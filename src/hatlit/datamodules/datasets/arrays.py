@@ -64,6 +64,8 @@ def read_samples(path: Path, usual: InputSpec) -> tuple[np.ndarray, InputSpec]:
     Raises:
         InputError: there is no such file, or no samples are in it.
     """
+    if not path.is_file():
+        raise InputError(f"There is no file '{path}'.")
     file = _File(path, usual.modality)
     if usual.modality == "text":
         samples = _texts(file)
