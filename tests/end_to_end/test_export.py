@@ -1,10 +1,12 @@
 """From a trained student to a file for a device, and predictions from either."""
 
+import io
 import json
 import shutil
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import hatlit as package
 from hatlit.datamodules.datasets.arrays import arrays as read_arrays
@@ -115,3 +117,19 @@ def test_bad_files_are_told_and_skipped(hatlit, run, tmp_path):
     assert (code, output) == (2, "")
     (tmp_path / "empty").mkdir()
     assert hatlit("predict", run, tmp_path / "empty")[0] == 2
+
+
+def test_a_bar_on_the_terminal_leaves_the_lines_to_standard_output(hatlit, run, tmp_path, monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(
+        "hatlit.experiments.predict.Console", lambda **_: Console(file=terminal, force_terminal=True, width=80)
+    )
+    for name in ("a.csv", "b.csv"):
+        np.savetxt(tmp_path / name, np.zeros((16, 2)), delimiter=",")
+    code, output, _ = hatlit("predict", run, tmp_path / "a.csv", tmp_path / "b.csv")
+    assert code == 0
+    assert [json.loads(line)["input"] for line in output.splitlines()] == [
+        str(tmp_path / name) for name in ("a.csv", "b.csv")
+    ]
+    assert "2/2" in terminal.getvalue()
+    assert "probabilities" not in terminal.getvalue()

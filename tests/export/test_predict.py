@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,11 @@ def test_one_sample_or_many_of_any_kind(run, walker):
     many = student.predict(walker.samples[:2])
     for sample in (walker.samples[0], torch.from_numpy(walker.samples[0]).double(), walker.samples[:1]):
         np.testing.assert_allclose(student.predict(sample).probabilities, many.probabilities[:1], rtol=1e-5)
+    read_only = walker.samples[0].astype(">f8")
+    read_only.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(student.predict(read_only).probabilities, many.probabilities[:1], rtol=1e-5)
     assert student.predict(walker.samples[:0]).probabilities.shape == (0, 4)
 
 

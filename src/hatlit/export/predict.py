@@ -106,7 +106,9 @@ class Predictor:
             texts = [one.encode() for one in ([samples] if isinstance(samples, str) else samples)]
             samples = pad_texts(texts, common_length(texts))
             spec = recorded_form(samples.shape[2])
-        rows = torch.as_tensor(samples).detach().cpu().float()
+        if isinstance(samples, np.ndarray):  # a copy, because torch has no read-only or foreign numbers
+            samples = torch.from_numpy(np.array(samples, dtype=np.float32))
+        rows = samples.detach().cpu().float()
         wanted = 2 + len(spec.shape)
         if rows.ndim == wanted - 1:
             rows = rows[None]
