@@ -68,6 +68,14 @@ def test_every_command_has_help(hatlit_says, command):
         (["zoo", "show", "a"], "'hatlit zoo show' wants DIR ID, not: a."),
         (["zoo", "add", "--encoder", "cnn_nano"], "'hatlit zoo add' wants DIR"),
         (["zoo", "build", "--out", "zoo", "--jobs", "-1"], "--jobs must be at least 0, not -1."),
+        (["export"], "'hatlit export' wants RUN, not: nothing."),
+        (["export", "run", "--to", "safetensors", "--quantize", "int8"], "makes onnx files, not safetensors"),
+        (["export", "run", "--to", "safetensors", "--batch", "4"], "--batch says how a graph is called"),
+        (["export", "run", "--batch", "0"], "--batch must be at least 1, not 0."),
+        (["export", "nowhere"], "'nowhere' has no student"),
+        (["predict", "run"], "'hatlit predict' wants RUN INPUT ..., not: run."),
+        (["predict", "run", "a.csv", "--rate", "0"], "--rate must be above 0, not 0"),
+        (["predict", "nowhere", "a.csv"], "There is no 'nowhere'"),
         (["train", "--num_source", "3"], "Unknown option 'num_source'"),
     ],
 )
@@ -140,6 +148,17 @@ def test_help_loads_nothing_heavy():
         "        assert main([*command.split(), '--help']) == 0\n"
         f"    loaded = [name for name in {heavy} if name in sys.modules]\n"
         "    assert not loaded, (command, loaded)\n"
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_the_package_loads_nothing_heavy_before_it_is_asked_to_load_a_student():
+    finished = python(
+        "import sys, hatlit\n"
+        "assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "assert callable(hatlit.load) and 'torch' in sys.modules\n"
+        "assert not {'lightning', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not hasattr(hatlit, 'lode')\n"
     )
     assert finished.returncode == 0, finished.stderr
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from hatlit.config import (
     CompareConfig,
+    ExportConfig,
     ListConfig,
     PlotConfig,
+    PredictConfig,
     PruneConfig,
     StudentsConfig,
     StudyConfig,
@@ -29,6 +31,8 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
   compare          run methods on several targets and seeds, and set them side by side (--resume DIR goes on)
+  export           make a file for a device of the student of a run: export RUN
+  predict          ask a student, of a run or exported, about files: predict RUN INPUT ...
   study            answer one question about the method: study NAME (study --help lists them)
   data             list the data sets
   data plot        draw some samples of each domain
@@ -120,6 +124,29 @@ def _saved_words(words: list[str]) -> list[str]:
 
     folder, rest = _folder(words, "compare --resume")
     return [*saved_words(folder), *rest]
+
+
+def _export(words: list[str]) -> int:
+    run, rest = _folder(words, "export", what="RUN")
+    config = parse(ExportConfig, "export RUN", "Turns the student of a run folder into a file for a device.", rest)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.export import export_run
+
+    _load(config.plugin)
+    export_run(run, config, Display())
+    return 0
+
+
+def _predict(words: list[str]) -> int:
+    count = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    if count < 2 and not set(words) & set(HELP):
+        raise InputError(f"'hatlit predict' wants RUN INPUT ..., not: {' '.join(words[:count]) or 'nothing'}.")
+    about = "Says what a student, of a run folder or an exported file, makes of files and folders, as JSON lines."
+    config = parse(PredictConfig, "predict RUN INPUT ...", about, words[count:])
+    from hatlit.experiments.predict import predict_files
+
+    _load(config.plugin)
+    return 0 if predict_files(words[0], words[1:count], config.rate) else 2
 
 
 def _study(words: list[str]) -> int:
@@ -277,6 +304,8 @@ def _cache_prune(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
+    "export": _export,
+    "predict": _predict,
     "study": _study,
     "data": _data,
     "data plot": _data_plot,
@@ -294,9 +323,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 }
 
 
-def _folder(words: list[str], command: str, exactly: int = 0) -> tuple[str, list[str]]:
-    """Takes the folder of a zoo off the front of a command line."""
-    what = "DIR ID" if exactly == 2 else "DIR"
+def _folder(words: list[str], command: str, exactly: int = 0, what: str = "DIR") -> tuple[str, list[str]]:
+    """Takes a folder off the front of a command line."""
+    what = "DIR ID" if exactly == 2 else what
     if words and words[0] in HELP and exactly:
         print(f"usage: hatlit {command} {what}")
         raise SystemExit(0)

@@ -52,7 +52,7 @@ def folder(tmp_path, tmp_path_factory, monkeypatch):
     return tmp_path
 
 
-PAGES = ["README.md", "docs/your-own-data.md", "docs/comparisons.md", "docs/add-a-method.md"]
+PAGES = ["README.md", "docs/your-own-data.md", "docs/comparisons.md", "docs/add-a-method.md", "docs/export.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -61,12 +61,18 @@ def test_every_hatlit_command_of_a_page_runs(in_this_process, folder, page, caps
         (folder / code.split("\n")[0].removeprefix("# ")).write_text(code)
     ran = 0
     for line in commands(page):
-        name, *words = shlex.split(line)
+        name, *words = shlex.split(line.replace("$RUN", str(next(Path("runs").glob("hat-*"), ""))))
         if name != "hatlit":
             continue
         assert main(quick(words)) == 0, f"{line}: {capsys.readouterr().err}"
         ran += 1
     assert ran > 0
+    if page == "docs/export.md":
+        classes = {"walk", "run", "sit"}
+        for file in ("on_the_device.py", "ask.py"):
+            capsys.readouterr()
+            exec(compile((folder / file).read_text(), file, "exec"), {})
+            assert set(re.findall(r"[a-z]+", capsys.readouterr().out)) <= classes
 
 
 MODALITY_PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "modalities").glob("*.md"))

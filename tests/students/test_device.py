@@ -47,7 +47,13 @@ def test_what_the_recording_cannot_give_is_refused(spec, options, says):
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"shape": "16x16"}, "sizes such as 16,16"), ({"shape": [0]}, "at least 1"), ({"rate": 0.0}, "above 0")],
+    [
+        ({"shape": "16x16"}, "sizes such as 16,16"),
+        ({"shape": [0]}, "at least 1"),
+        ({"rate": 0.0}, "above 0"),
+        ({"max_bytes": 0}, "--device.max_bytes must be above 0"),
+        ({"max_latency_ms": -1.0}, "--device.max_latency_ms must be above 0"),
+    ],
 )
 def test_what_makes_no_sense_is_refused(options, says):
     with pytest.raises(InputError, match=says):

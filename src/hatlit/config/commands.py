@@ -304,3 +304,49 @@ class ZooAddConfig:
 
     def __post_init__(self) -> None:
         self.plugin, self.class_names = names(self.plugin), names(self.class_names)
+
+
+@dataclass
+class ExportConfig:
+    """Turns the student of a run into a file for a device.
+
+    Args:
+        to: kind of the file: a graph that runs without hatlit (onnx, torch_export), or the weights alone (safetensors).
+        quantize: whether the weights become whole numbers of 8 bits; only onnx can.
+        batch: samples that the graph looks at at a time; dynamic leaves it open.
+        out: the file; without it, one in the run folder under `export`.
+        plugin: Python files whose encoders and data sets are registered first.
+    """
+
+    to: Literal["onnx", "torch_export", "safetensors"] = "onnx"
+    quantize: Literal["int8"] | None = None
+    batch: int | Literal["dynamic"] = "dynamic"
+    out: str | None = None
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+        if self.quantize and self.to != "onnx":
+            raise InputError(f"--quantize {self.quantize} makes onnx files, not {self.to}; leave one of the two out.")
+        if self.batch != "dynamic":
+            at_least("", self, batch=1)
+            if self.to == "safetensors":
+                raise InputError("--batch says how a graph is called, and safetensors holds none; leave it out.")
+
+
+@dataclass
+class PredictConfig:
+    """Says what a student makes of files.
+
+    Args:
+        rate: samples per second (Hz) of files that do not say; without it, that of the student's recordings.
+        plugin: Python files whose encoders are registered first.
+    """
+
+    rate: float | None = None
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+        if self.rate is not None and not self.rate > 0:
+            raise InputError(f"--rate must be above 0, not {self.rate}.")

@@ -77,17 +77,21 @@ class SourcesConfig:
 
 @dataclass
 class DeviceConfig:
-    """What the target's device can see of a sample; sources still see all of it.
+    """What the target's device can see of a sample, of which sources still see all, and what it can carry.
 
     Args:
         channels: names of the channels it has; empty means all.
         rate: its samples per second (Hz), at most the recorded rate.
         shape: sizes of the axes behind the channels, such as `16,16`; empty leaves them as recorded.
+        max_bytes: of the student's weights. Where no student is named, the largest within the limits is taken.
+        max_latency_ms: milliseconds of one pass of the student over one sample, as measured on this machine.
     """
 
     channels: Names = field(default_factory=list)
     rate: float | None = None
     shape: list[int] | str = field(default_factory=list)
+    max_bytes: int | None = None
+    max_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         self.channels = names(self.channels)
@@ -100,6 +104,10 @@ class DeviceConfig:
             raise InputError(f"--device.shape wants sizes of at least 1, not {','.join(map(str, self.shape))}.")
         if self.rate is not None and not self.rate > 0:
             raise InputError(f"--device.rate must be above 0, not {self.rate}.")
+        for name in ("max_bytes", "max_latency_ms"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise InputError(f"--device.{name} must be above 0, not {limit}.")
 
 
 @dataclass

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hatlit.datamodules.augment import Chance, gain, jitter, mask_span, shift, warp_time
 from hatlit.datamodules.base import MODALITIES, Modality
@@ -73,19 +76,9 @@ def log_mel(waveforms: Tensor, rate: float, mels: int) -> Tensor:
     """
     if waveforms.numel() == 0:  # torch cannot transform nothing
         return waveforms.new_empty(*waveforms.shape[:-1], mels, waveforms.shape[-1] // hop_length(rate))
-    from torchaudio.transforms import MelSpectrogram
-
-    transform = MelSpectrogram(
-        sample_rate=round(rate),
-        n_fft=_fft_length(rate, mels),
-        win_length=round(WINDOW * rate),
-        hop_length=hop_length(rate),
-        f_min=LOWEST,
-        f_max=rate / 2,
-        n_mels=mels,
-        pad_mode="constant",
-    ).to(waveforms)
-    energy = transform(waveforms)[..., :-1]  # the last frame is centred behind the end
+    transform = _mel_transform(rate, mels, waveforms.dtype, waveforms.device)
+    spectrum = partial(_spectrum, transform.spectrogram) if torch.onnx.is_in_onnx_export() else transform.spectrogram
+    energy = transform.mel_scale(spectrum(waveforms))[..., :-1]  # the last frame is centred behind the end
     loudest = energy.amax((-2, -1), keepdim=True).clamp(min=torch.finfo(energy.dtype).tiny)
     energy = energy / loudest
     bels = torch.log10(energy + 10**-DYNAMICS)
@@ -128,6 +121,36 @@ def augment_spectrogram(views: Tensor, chance: Chance) -> Tensor:
 def summary_view(spec: InputSpec) -> InputSpec:
     """The spectrogram of a waveform: what statistics are computed on. What has none is taken as it is."""
     return mel_view(spec) if spec.axes == WAVEFORM and (spec.rate or 0) >= LOWEST_RATE else spec
+
+
+@lru_cache(maxsize=16)
+def _mel_transform(rate: float, mels: int, dtype: torch.dtype, device: torch.device) -> Any:
+    """What turns waveforms into mel bands; kept, so that exported graphs hold its numbers and not their making."""
+    from torchaudio.transforms import MelSpectrogram
+
+    return MelSpectrogram(
+        sample_rate=round(rate),
+        n_fft=_fft_length(rate, mels),
+        win_length=round(WINDOW * rate),
+        hop_length=hop_length(rate),
+        f_min=LOWEST,
+        f_max=rate / 2,
+        n_mels=mels,
+        pad_mode="constant",
+    ).to(device, dtype)
+
+
+def _spectrum(transform: Any, waveforms: Tensor) -> Tensor:
+    """What torchaudio's ``Spectrogram`` makes of waveforms (..., time), (..., frequencies, frames), as a convolution:
+    graphs of ONNX know no complex numbers."""
+    half, length = transform.n_fft // 2, transform.win_length
+    before = (length + 1) // 2  # samples of a window that lie before its centre
+    angle = 2 * torch.pi / transform.n_fft * torch.arange(half + 1)[:, None] * torch.arange(length)
+    waves = torch.cat([angle.cos(), angle.sin()]) * transform.window  # (2 * frequencies, length)
+    flat = waveforms.reshape(-1, 1, waveforms.shape[-1])
+    parts = F.conv1d(flat, waves[:, None].to(flat), stride=transform.hop_length, padding=before)
+    power = parts.unflatten(1, (2, half + 1)).square().sum(1)
+    return power.reshape(*waveforms.shape[:-1], half + 1, power.shape[-1])
 
 
 def _fft_length(rate: float, mels: int) -> int:

@@ -100,7 +100,7 @@ def resample(samples: Tensor, rate: float, wanted_rate: float) -> Tensor:
     an offset such as gravity; so the first and last value are held there, and what comes of them is cut off.
     """
     old, new = _whole_ratio(rate, wanted_rate)
-    length = -(-samples.shape[-1] * new // old)
+    length = (samples.shape[-1] * new + old - 1) // old  # positive throughout, because ONNX rounds towards zero
     if old == new:
         return samples
     if samples.numel() == 0:  # torchaudio cannot resample nothing
@@ -125,9 +125,19 @@ def fit_length(samples: Tensor, length: int) -> Tensor:
 
 def stretch(samples: Tensor, size: int) -> Tensor:
     """Interpolates the last axis to another size; what it averages when shrinking does not alias."""
+    if torch.onnx.is_in_onnx_export():
+        return samples @ _stretching(int(samples.shape[-1]), size)
     flat = samples.reshape(-1, 1, 1, samples.shape[-1])
     changed = F.interpolate(flat, size=(1, size), mode="bilinear", antialias=True, align_corners=False)
     return changed.reshape(*samples.shape[:-1], size)
+
+
+def _stretching(there: int, wanted: int) -> Tensor:
+    """What ``stretch`` does as a matrix (there, wanted), because torch cannot export its interpolation to ONNX."""
+    step = there / wanted
+    centres, places = (np.arange(wanted) + 0.5) * step, np.arange(there)[:, None] + 0.5
+    weights = np.clip(1 - np.abs(places - centres) / max(1.0, step), 0, None)
+    return torch.from_numpy((weights / weights.sum(0)).astype(np.float32))
 
 
 def spread(count: int, wanted: int) -> Tensor:
@@ -155,7 +165,7 @@ def normalisation(mean: np.ndarray, std: np.ndarray) -> dict[str, tuple[float, .
 
 
 def _along(samples: Tensor, axis: int, change: Callable[[Tensor], Tensor]) -> Tensor:
-    return change(samples.movedim(axis, -1)).movedim(-1, axis)
+    return change(samples.transpose(axis, -1)).transpose(axis, -1)  # ONNX has trouble with movedim
 
 
 def _whole_ratio(rate: float, wanted_rate: float) -> tuple[int, int]:

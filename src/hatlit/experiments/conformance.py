@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import copy
-import io
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,9 +15,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hatlit.datamodules.base import DATASETS, MODALITIES, build_view
-from hatlit.encoders.base import ENCODERS, InputSpec, build_encoder, check_encoder, find_encoder
+from hatlit.encoders.base import ENCODERS, Classifier, InputSpec, build_encoder, check_encoder, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
+from hatlit.export.deployed import Deployed
+from hatlit.export.onnx import OnnxModel, to_onnx
 from hatlit.registry import load_plugin
 
 #: Rows of a view that an encoder is shown.
@@ -165,21 +163,20 @@ def follows_the_seed(case: Case) -> None:
 
 
 def exports_to_onnx(case: Case) -> bool | None:
-    """Whether the encoder can leave as ONNX and answers there as here; None where onnxruntime is not installed."""
+    """Whether a student with the encoder can leave as ONNX, with all that comes before it, and answers there as here
+    in batches of any size; None where the libraries are not installed."""
     if find_spec("onnxruntime") is None or find_spec("onnx") is None:
         return None
-    import onnxruntime
-
+    deployed = Deployed(Classifier(case.encoder, num_classes=3), case.recorded)
+    given = deployed.prepare(case.samples)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad(), TemporaryDirectory() as folder:
-            warnings.simplefilter("ignore")
-            file, names = f"{folder}/encoder.onnx", {"input_names": ["view"], "output_names": ["features"]}
-            torch.onnx.export(case.encoder, (case.view,), file, dynamo=False, **names)  # type: ignore[arg-type]
-            expected = case.encoder(case.view).numpy()
-            (found,) = onnxruntime.InferenceSession(file).run(None, {"view": case.view.numpy()})
+        graph = OnnxModel(to_onnx(deployed, given, (deployed.input_name, "probabilities")))
+        found = [graph(rows.numpy()) for rows in (given, given[:1])]
     except Exception:  # whatever stands in the way, the answer is no
         return False
-    return bool(np.allclose(found, expected, rtol=1e-3, atol=1e-4))
+    with torch.no_grad():
+        expected = deployed(given).numpy()
+    return all(np.allclose(some, expected[: len(some)], rtol=1e-3, atol=1e-4) for some in found)
 
 
 def cases(name: str, modality: str) -> list[Case]:

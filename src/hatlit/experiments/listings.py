@@ -11,10 +11,10 @@ from hatlit.datamodules.base import DATASETS
 from hatlit.datamodules.datasets.download import DOWNLOADS
 from hatlit.datamodules.split import fit_view
 from hatlit.encoders.base import ENCODERS, FAMILIES
-from hatlit.experiments.display import Display, human_bytes
+from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_domains
 from hatlit.students.device import device_view
-from hatlit.students.skeletons import skeletons
+from hatlit.students.skeletons import choose_student, skeletons
 
 
 def list_data(display: Display) -> None:
@@ -51,24 +51,30 @@ def list_encoders(display: Display) -> None:
 def list_students(config: StudentsConfig, display: Display) -> None:
     """Shows every architecture that can be a student of a data set, cheapest first, with what it costs a device.
 
+    Where the device has limits, only those within them are shown; the last is the one that a run would take.
+
     Raises:
-        InputError: the data cannot be read.
+        InputError: the data cannot be read, or no architecture is within the limits.
     """
     data = read_domains(config.modality, config.data, display)
     first, classes = data.domains[0], len(data.class_names)
     view = device_view(fit_view(first, np.arange(len(first))), config.device)
     sizes = " x ".join(f"{size} {axis}" for size, axis in zip(view.shape, view.axes, strict=True))
     seen = f"{view.num_channels} channel{'s' * (view.num_channels > 1)} x {sizes}, {classes} classes"
+    library = [one for one in skeletons(view, classes) if one.fits(config.device)]
+    if not library:
+        choose_student(None, view, classes, config.device)  # says why there is none
     display.table(
         f"students (--student) for {data.name}: {seen}",
         [
             {
                 "name": name,
                 "parameters": f"{cost.parameters:,}",
-                "size": human_bytes(cost.size_bytes),
+                "bytes": f"{cost.size_bytes:,}",
                 "MACs a sample": f"{cost.macs:,}",
+                "ms a sample, here": f"{milliseconds:.2f}",
             }
-            for name, cost in skeletons(view, classes)
+            for name, cost, milliseconds in library
         ],
     )
 

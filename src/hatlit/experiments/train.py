@@ -41,7 +41,7 @@ from hatlit.selection.protocol import Selection, select
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
 from hatlit.students.device import device_view
-from hatlit.students.skeletons import default_student
+from hatlit.students.skeletons import choose_student
 from hatlit.zoo.store import Zoo
 
 #: The method that stands beside every other one, so that no number stands alone.
@@ -75,7 +75,8 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
         asked = read_asked(data, config.data, config.sources, display)
         target = choose_target(data, asked, config, display)
         student_spec = device_view(target.spec, config.device)
-        config = replace(config, student=config.student or default_student(student_spec))
+        student = choose_student(config.student, student_spec, len(target.class_names), config.device)
+        config = replace(config, student=student)
         TransferTask(target, student_spec, (), config).new_student()  # one that cannot be is refused before the work
     zoo = Zoo.open(config.zoo, asked.modality) if config.zoo else None
     sources_from = zoo.fingerprint if zoo else asked.fingerprint

@@ -18,6 +18,8 @@ from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.fleet import build_zoo, publish, read_domains, source_id, zoo_info
+from hatlit.export.artifact import Recording
+from hatlit.students.device import device_view
 from hatlit.zoo.card import Training, invalid
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import examine
@@ -106,11 +108,13 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
 
 
 def save_student(folder: Path, data: DomainSet, task: TransferTask, student: Classifier, encoder: str) -> None:
-    """Keeps a finished student as a zoo of one source, ready to be copied into another.
+    """Keeps a finished student as a zoo of one source, ready to be copied into another, and how its device records.
 
     ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, its
     centroids are those of the labelled few.
     """
+    from hatlit.methods.base import METHODS  # loads Lightning, which reading a zoo does not need
+
     target = task.target
     labels = len(target.split.labelled)
     training = Training(max_epochs=task.config.trainer.max_epochs, seed=task.config.seed, labels=labels)
@@ -118,6 +122,10 @@ def save_student(folder: Path, data: DomainSet, task: TransferTask, student: Cla
     domain = target.recording(student.input_spec.modality)
     source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
     publish(Zoo.create(folder, zoo_info(data)), source_id(domain), data.name, domain, source)
+    # A source that is left in the place of a student needs all that was recorded.
+    narrow = METHODS.get(task.config.method).leaves == "student"
+    form = device_view(domain.recorded, task.config.device) if narrow else domain.recorded
+    Recording.of(form, domain.samples.dtype).write(folder)
 
 
 def read_model(path: Path, encoder: str, spec: InputSpec, num_classes: int) -> Classifier:

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
+
+from hatlit.config import DeviceConfig
 from hatlit.encoders.base import ENCODERS, InputSpec, build_classifier, suits
 from hatlit.errors import InputError
 from hatlit.students.budget import Cost, cost
+from hatlit.students.latency import measured_ms
 
 
 class Skeleton(NamedTuple):
-    """An untrained student architecture: its name in the registry of encoders, and what it costs a device."""
+    """An untrained student architecture: its name in the registry of encoders, and what it costs a device.
+
+    Attributes:
+        name: in the registry.
+        cost: what it takes to hold and to run.
+        milliseconds: median of one pass over one sample on this machine.
+    """
 
     name: str
     cost: Cost
+    milliseconds: float
+
+    def fits(self, device: DeviceConfig) -> bool:
+        """Whether a device can carry it."""
+        small = device.max_bytes is None or self.cost.size_bytes <= device.max_bytes
+        return small and (device.max_latency_ms is None or self.milliseconds <= device.max_latency_ms)
 
 
 def skeletons(view: InputSpec, num_classes: int) -> list[Skeleton]:
@@ -24,9 +40,55 @@ def skeletons(view: InputSpec, num_classes: int) -> list[Skeleton]:
         num_classes: number of classes it tells apart.
     """
     names = [name for name in ENCODERS.names(view.modality) if suits(name, view)]
-    models = [build_classifier(name, view, num_classes) for name in names]
-    library = [Skeleton(name, cost(model, model.input_spec)) for name, model in zip(names, models, strict=True)]
-    return sorted(library, key=lambda skeleton: skeleton.cost)
+    return sorted((skeleton(name, view, num_classes) for name in names), key=lambda one: one.cost)
+
+
+def skeleton(name: str, view: InputSpec, num_classes: int) -> Skeleton:
+    """One architecture with what it costs; the global random numbers are left as they were.
+
+    Raises:
+        InputError: it cannot take such views.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = build_classifier(name, view, num_classes, pretrained=False).eval()
+    return Skeleton(name, cost(model, model.input_spec), measured_ms(name, model, model.input_spec))
+
+
+def choose_student(name: str | None, view: InputSpec, num_classes: int, device: DeviceConfig) -> str:
+    """The student of a run: the one named, or the largest within the limits of the device, or the usual one.
+
+    Args:
+        name: what the user asks for, if anything.
+        view: what the device sees.
+        num_classes: number of classes it tells apart.
+        device: with its limits, if it has any.
+
+    Raises:
+        InputError: the one named does not fit, none does, or none can look at such views.
+    """
+    if device.max_bytes is None and device.max_latency_ms is None:
+        return name or default_student(view)
+    library = [skeleton(name, view, num_classes)] if name else skeletons(view, num_classes)
+    fitting = [one.name for one in library if one.fits(device)]
+    if fitting:
+        return fitting[-1]
+    if not library:
+        return default_student(view)  # says that none can look at such views
+    if name:
+        raise InputError(f"The student {_told(library[0])}, more than {_limits(device)}; name a smaller one, or none.")
+    smallest, fastest = library[0], min(library, key=lambda one: one.milliseconds)
+    raise InputError(
+        f"No student fits {_limits(device)}: the smallest, {_told(smallest)}, and the fastest, {_told(fastest)}."
+    )
+
+
+def _told(one: Skeleton) -> str:
+    return f"{one.name}, takes {one.cost.size_bytes} bytes and {one.milliseconds:g} ms"
+
+
+def _limits(device: DeviceConfig) -> str:
+    limits = {"max_bytes": device.max_bytes, "max_latency_ms": device.max_latency_ms}
+    return " and ".join(f"--device.{name} {limit:g}" for name, limit in limits.items() if limit is not None)
 
 
 def default_student(view: InputSpec) -> str:

@@ -54,6 +54,29 @@ def arrays(root: Path | None, modality: str) -> DomainSet:
     return DomainSet("arrays", modality, domains, class_names)
 
 
+def read_samples(path: Path, usual: InputSpec) -> tuple[np.ndarray, InputSpec]:
+    """Reads the samples of an npz file and how they were recorded; labels and domains are not looked at.
+
+    Args:
+        path: the file.
+        usual: what samples are like of which the file does not say it.
+
+    Raises:
+        InputError: there is no such file, or no samples are in it.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file '{path}'.")
+    file = _File(path, usual.modality)
+    if usual.modality == "text":
+        samples = _texts(file)
+        return samples, _recorded(file, samples)
+    samples = _samples(file)
+    found = _recorded(file, samples)
+    if found.num_channels == usual.num_channels and file.find("channel_names") is None:
+        found = found.with_(channels=usual.channels)
+    return samples, found.with_(rate=found.rate or usual.rate)
+
+
 class _File:
     """An open npz file whose faults come out as one sentence.
 

@@ -1,0 +1,98 @@
+"""What ``hatlit export`` does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from hatlit.config import ExportConfig, TrainConfig
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display
+from hatlit.experiments.folder import RunFolder
+from hatlit.export.artifact import Artifact
+from hatlit.export.deployed import Finished, read_student
+from hatlit.export.write import SUFFIXES, TestPart, export
+from hatlit.files import write_atomically
+from hatlit.options import parse
+
+
+def export_run(run: str, config: ExportConfig, display: Display) -> Path:
+    """Turns the student of a run into a file for a device, writes the JSON beside it, and says what it costs.
+
+    Args:
+        run: the run folder.
+        config: the options.
+        display: speaks to the user.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: the run has no student, a library is missing, the student cannot be exported, or the file cannot be
+            written.
+    """
+    finished = read_student(Path(run))
+    test = _test_part(Path(run), finished, display)
+    batch = None if config.batch == "dynamic" else int(config.batch)
+    content, described = export(finished, config.to, bool(config.quantize), batch, test)
+    name = f"student{'-int8' if config.quantize else ''}{SUFFIXES[config.to]}"
+    file = Path(config.out) if config.out else Path(run) / "export" / name
+    try:
+        write_atomically(file, content)
+        described.write(file)
+    except OSError as error:
+        raise InputError(f"'{file}' cannot be written ({error.strerror}); choose another --out.") from error
+    display.table(f"{finished.card.encoder} of {finished.card.domain}", _rows(described, finished, batch))
+    display.say(f"probabilities lie at most {described.largest_difference:.1g} from the student's")
+    display.say(f"{file} and {Artifact.path_of(file).name} are written")
+    return file
+
+
+def _rows(described: Artifact, finished: Finished, batch: int | None) -> list[dict[str, str]]:
+    costs = {"parameters": f"{described.parameters:,}", "MACs a sample": f"{described.macs:,}"}
+    sizes = {"student": finished.card.size_bytes, "exported": described.size_bytes}
+    names = {"student": "PyTorch student", "exported": f"{described.format}, {described.number_format}"}
+    rows = []
+    for which, name in names.items():
+        accuracy = "-" if described.accuracy is None else f"{getattr(described.accuracy, which):.3f}"
+        row = {"model": name, "bytes": f"{sizes[which]:,}", **costs}
+        latency = f"{getattr(described.latency_ms, which):.2f}"
+        rows.append({**row, f"ms at batch {batch or 1}": latency, "accuracy on the test part": accuracy})
+    return rows
+
+
+def _test_part(run: Path, finished: Finished, display: Display) -> TestPart | None:
+    """The target's test part, where its data can still be read and are those that the student learned from."""
+    try:
+        return _read_again(run, finished)
+    except (InputError, OSError, KeyError, AssertionError) as error:
+        display.say(f"no accuracy: the target's data cannot be read again ({str(error).rstrip('.')})")
+        return None
+
+
+def _read_again(run: Path, finished: Finished) -> TestPart:
+    """Reads the target of a run as training did.
+
+    Raises:
+        InputError: the options or the data are not there any more, or have changed.
+    """
+    from hatlit.experiments.fleet import read_asked, read_domains
+    from hatlit.experiments.train import choose_target  # loads Lightning, which exporting does not need
+
+    silent = Display(Console(quiet=True))
+    config = parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
+    data = read_domains(config.modality, replace(config.data, download=False), silent)
+    asked = read_asked(data, config.data, config.sources, silent)
+    target = choose_target(data, asked, config, silent)
+    result: dict[str, Any] = RunFolder(run).read_json("result.json")
+    if target.labels_fingerprint != result["labels_fingerprint"]:
+        raise InputError("they have changed since the student was trained")
+    if target.class_names != finished.card.class_names:
+        raise InputError("their classes are not those of the student")
+    domain, rows = target.recording(finished.recording.spec.modality), target.split.test
+    samples = finished.deployed.prepare(domain.tensor(rows), domain.recorded)
+    return TestPart(samples, np.searchsorted(target.classes, domain.labels[rows]))

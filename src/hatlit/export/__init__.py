@@ -1,0 +1,1 @@
+"""From student to device: files that run without hatlit, and predictions from them."""
