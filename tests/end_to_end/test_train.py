@@ -45,6 +45,13 @@ def test_selection_accounts_for_every_source_and_every_byte(train):
     assert traffic["everything"] == sum(source["size_bytes"] for source in others)
 
 
+def test_outputs_are_kept_as_asked_and_only_what_changes_them_changes_the_run(train, session_cache):
+    folders = [train("--cache.dtype", "float16", "--cache.map_above", limit)[3] for limit in ("0", "256")]
+    assert folders[0] == folders[1] != train("--cache.dtype", "float32")[3]
+    kept = {load_file(file)["features"].dtype for file in (session_cache / "outputs").iterdir()}
+    assert kept == {torch.float16, torch.float32}
+
+
 def test_the_target_never_teaches_itself(hatlit, train, tmp_path, arrays):
     zoo = tmp_path / "zoo"
     build = ["zoo", "build", "--out", zoo, "--data.name", "arrays", "--data.root", arrays]

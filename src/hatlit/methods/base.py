@@ -201,7 +201,7 @@ class TransferMethod(L.LightningModule, ABC):
         if _world_size() > 1:
             values = self.trainer.strategy.reduce(values, reduce_op="mean")
         row = dict(zip(found, values.tolist(), strict=True)) | {"epoch": float(self.current_epoch)}
-        for logger in self.trainer.loggers:  # `self.log` would take 2 ms a number, more than a small student's step
+        for logger in self.trainer.loggers:  # a dozen numbers through `self.log` take as long as a small student's step
             logger.log_metrics(row, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
