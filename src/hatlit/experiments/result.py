@@ -29,7 +29,7 @@ class Outcome:
         label: (N,) classes of the test samples.
         predicted: (N, K) probabilities that it gives them.
         fused: (N, K) predictions of the mixer, None for methods that have no mixer.
-        weights: (N, N_p) weights of the sources, None for methods that have no mixer.
+        weights: (N, method.weighed) weights of the mixer, None for methods that have none.
     """
 
     method: TransferMethod
@@ -82,6 +82,7 @@ def result_of(
         "training_samples": len(task.target.split.train),
         "test_samples": len(outcome.label),
         "sources": [source.id for source in task.sources],
+        "weighed": list(method.weighed),
         "student": {
             "encoder": _encoder_of(task, method),
             "view": method.view.model_dump(mode="json", include=set(SHOWN_OF_A_VIEW)),

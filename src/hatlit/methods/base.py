@@ -182,8 +182,13 @@ class TransferMethod(L.LightningModule, ABC):
         """Called after each pass over the training rows; what it returns is logged."""
         return {}
 
+    @property
+    def weighed(self) -> Sequence[str]:
+        """Names of all that a mixer weighs, in the order of the weights of ``explain``; empty where there is none."""
+        return ()
+
     def explain(self, rows: TargetRows) -> tuple[Tensor | None, Tensor | None]:
-        """Fused predictions (N, K) and weights of the sources (N, N_p) on given rows; None where there is no mixer."""
+        """Fused predictions (N, K) and weights (N, ``weighed``) on given rows; None where there is no mixer."""
         return None, None
 
     def on_train_start(self) -> None:

@@ -56,6 +56,11 @@ class Ensemble(TransferMethod):
         fused, _ = self.explain(rows)
         return fused
 
+    @property
+    def weighed(self) -> Sequence[str]:
+        """The selected sources."""
+        return self.bank.names
+
     @torch.no_grad()
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """Fused predictions (N, K) and weights of the sources (N, N_p)."""

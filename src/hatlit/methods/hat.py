@@ -176,6 +176,11 @@ class HaT(StudentMethod):
             )
         super().on_load_checkpoint(checkpoint)
 
+    @property
+    def weighed(self) -> Sequence[str]:
+        """The selected sources, then the target's own experts."""
+        return self.bank.names
+
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""
         outputs = self.bank.ask(rows.source, rows.target)

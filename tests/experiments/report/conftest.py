@@ -37,6 +37,7 @@ def result():
         "training_samples": 421,
         "test_samples": 187,
         "sources": ["bob", "cid"],
+        "weighed": ["bob", "cid"],
         "student": {"encoder": "cnn_nano", "parameters": 12_345, "bytes": 49_380},
         "labels_fingerprint": "0123456789abcdef" * 4,
         "versions": {"hatlit": "0.1.0", "torch": "2.9.0"},
@@ -58,5 +59,5 @@ def selection():
 @pytest.fixture
 def alone(result):
     """The result of a method that asks no sources."""
-    nothing = {"labels_only": None, "mixer": None, "bytes": None, "sources": []}
+    nothing = {"labels_only": None, "mixer": None, "bytes": None, "sources": [], "weighed": []}
     return {**result, "method": "labels_only", **nothing}

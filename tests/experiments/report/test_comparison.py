@@ -237,7 +237,8 @@ def test_odd_names_are_shown_and_not_obeyed(write, summary, rows, example):
     odd_rows = [{**row, "target": ODD if row["target"] == "ann" else row["target"]} for row in odd_rows]
     odd_rows[-1]["failed"] = ODD
     odd_summary = {**summary, **changed, "methods": named, "targets": [ODD, "bob", "cid"], "versions": {ODD: ODD}}
-    strange = {**example.result, "target": ODD, "data": ODD, "sources": [ODD, "b"], "classes": [ODD, "b", "c"]}
+    odd_names = {"sources": [ODD, "b"], "weighed": [ODD, "b"], "classes": [ODD, "b", "c"]}
+    strange = {**example.result, "target": ODD, "data": ODD, **odd_names}
     page, markdown = write(odd_summary, odd_rows, RunExample(strange, *list(vars(example).values())[1:]))
     assert page.tags == usual
     assert page.text.count(ODD) >= 10

@@ -32,7 +32,7 @@ def make(samples=60, classes=4, sources=3, epochs=20):
     names = [f"source_{number}" for number in range(sources)]
     asked = [source(number, 0.9 - 0.1 * number, True) for number in range(sources)]
     others = [source(sources, 0.2), *(source(sources + 1 + number) for number in range(8))]
-    result = {"method": "hat", "data": "spar", "is_demo": True, "target": "ann", "seed": 0, "sources": names}
+    result = {"method": "hat", "data": "spar", "is_demo": True, "target": "ann", "seed": 0, "weighed": names}
     logged = ("mixer/accuracy", "alpha", "dictionary/writes")
     return RunExample(
         {**result, "classes": [f"class_{number}" for number in range(classes)]},

@@ -32,7 +32,7 @@ class RunExample:
         result: what ``result.json`` holds.
         selection: what ``selection.json`` holds, empty or None where the method asks no sources.
         epochs: the rows of ``metrics.csv``.
-        weights: (N, N_p) weights of the sources on the test samples, None where the method has no mixer.
+        weights: (N, result["weighed"]) of the mixer on the test samples, None where the method has none.
         label: (N,) classes of the test samples.
         probabilities: (N, K) predictions on them.
     """
@@ -89,7 +89,7 @@ def attention_picture(example: RunExample) -> Picture | Paragraph:
     order = np.argsort(example.label, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(MAX_SAMPLES, len(order))).astype(int)]
     weights, label = example.weights[shown], example.label[shown]
-    names = list(example.result["sources"])
+    names = list(example.result["weighed"])
     figure = new_figure(9, 2.4 + 0.3 * len(names), "How much each source counts", about(example.result))
     axes = figure.subplots()
     picture = axes.imshow(weights.T, aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")

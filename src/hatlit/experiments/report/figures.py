@@ -36,7 +36,7 @@ def run_figure(
         result: what ``result.json`` holds.
         epochs: the rows of ``metrics.csv``.
         selection: what was chosen, None where the method asks no sources.
-        weights: (N, N_p) weights of the sources on the test samples, None where the method has no mixer.
+        weights: (N, result["weighed"]) of the mixer on the test samples, None where the method has none.
     """
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     where = f"{result['data']}{' (demo data, simulated)' if result['is_demo'] else ''}, target {result['target']}"
@@ -44,7 +44,7 @@ def run_figure(
     _draw_quality(axes[0, 0], result)
     _draw_selection(axes[0, 1], selection.verdicts if selection else [])
     _draw_learning(axes[1, 0], epochs)
-    _draw_weights(axes[1, 1], result["sources"], weights)
+    _draw_weights(axes[1, 1], result["weighed"], weights)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     plt.close(figure)
@@ -106,14 +106,14 @@ def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
     axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=8, loc="center right")
 
 
-def _draw_weights(axes: Axes, sources: Sequence[str], weights: Tensor | None) -> None:
+def _draw_weights(axes: Axes, weighed: Sequence[str], weights: Tensor | None) -> None:
     if weights is None:
         _draw_nothing(axes, "this method has no mixer")
         return
     thinned = weights[np.linspace(0, len(weights) - 1, min(MAX_SAMPLES, len(weights))).astype(int)]
     picture = axes.imshow(thinned.T.numpy(), aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")
-    axes.set(xlabel="test sample", yticks=range(len(sources)), title="How much each source counts, sample by sample")
-    axes.set_yticklabels(list(sources), fontsize=8)
+    axes.set(xlabel="test sample", yticks=range(len(weighed)), title="How much each source counts, sample by sample")
+    axes.set_yticklabels(list(weighed), fontsize=8)
     axes.figure.colorbar(picture, ax=axes, label="attention weight")
 
 

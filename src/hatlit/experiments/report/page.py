@@ -25,7 +25,7 @@ def write_report(
         folder: of the run, with its ``metrics.csv``.
         result: what ``result.json`` holds.
         selection: what was chosen, None where the method asks no sources.
-        weights: (N, N_p) weights of the sources on the test samples, None where the method has no mixer.
+        weights: (N, result["weighed"]) of the mixer on the test samples, None where the method has none.
     """
     picture = run_figure(result, folder.epochs(), selection, weights)
     folder.write("report.png", picture)
