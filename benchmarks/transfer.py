@@ -52,7 +52,8 @@ Made by
 ```
 
 on {date}: {targets} targets of each set (or all), {seeds} seeds. **Gap closed** is (method − `labels_only`) /
-(`all_labels` − `labels_only`), of mean accuracies; a dash stands where all labels are worth less than {smallest:.0f} points.
+(`all_labels` − `labels_only`), of mean accuracies; a dash stands where all labels are worth less than {smallest:.0f}
+points.
 `hat_no_…` is HaT without one part ([how HaT works here](method.md)); `hatlit methods` explains the other names.
 
 ![Gap closed by method: a dot a data set, the bar their mean](images/transfer.png)
