@@ -24,7 +24,8 @@ from hatlit.config import CompareConfig, Names, names
 from hatlit.errors import InputError
 from hatlit.experiments.compare import compare, title_of
 from hatlit.experiments.display import Display
-from hatlit.experiments.summary import as_markdown, percent, summary_table
+from hatlit.experiments.report.document import Table
+from hatlit.experiments.summary import percent, summary_table
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
@@ -254,7 +255,7 @@ def overview(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
     verdict = (
         f"HaT is behind the best other method on {'; '.join(lost)}." if lost else "HaT is behind none of the others."
     )
-    return f"## All at a glance\n\n{as_markdown(rows)}\n\n{verdict}\n" if rows else ""
+    return f"## All at a glance\n\n{Table(rows).markdown()}\n\n{verdict}\n" if rows else ""
 
 
 def is_rival(name: str, one: Mapping[str, Any]) -> bool:
@@ -266,7 +267,7 @@ def section_of(section: Section, summaries: list[dict[str, Any]]) -> str:
     """The comparisons on one data set."""
     parts = [f"## {section.title}", section.note]
     for summary in summaries:
-        parts += [title_of(summary), as_markdown(summary_table(summary)), summary["finding"]]
+        parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"]]
     return "\n\n".join(parts) + "\n"
 
 

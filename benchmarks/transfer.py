@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 from hatlit.config import Names, names
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
+from hatlit.experiments.report.document import Table
 from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
-from hatlit.experiments.summary import as_markdown, percent
+from hatlit.experiments.summary import percent
 from hatlit.files import write_atomically
 from hatlit.options import parse
 from results import DATA, LABELS, ROOT, SECTIONS, ResultsConfig, Section, is_rival, summary_of
@@ -116,8 +117,8 @@ def main(words: list[str]) -> int:
     parts = [head, goals(summaries)]
     for level in wanted.labels:
         of_level = {section: summary for (section, one), summary in summaries.items() if one == level}
-        parts += [f"## {title(level)}\n", as_markdown(gap_table(of_level, config.methods)) + "\n"]
-        parts += [as_markdown(accuracy_table(of_level, config.methods)) + "\n"]
+        parts += [f"## {title(level)}\n", Table(gap_table(of_level, config.methods)).markdown() + "\n"]
+        parts += [Table(accuracy_table(of_level, config.methods)).markdown() + "\n"]
     page = Path(config.page)
     write_atomically(page.parent / "images" / "transfer.png", as_png(figure(summaries, config.methods)))
     write_atomically(page, "\n".join(parts))

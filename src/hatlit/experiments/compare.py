@@ -26,7 +26,8 @@ from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import COLUMNS, Row, Runs
 from hatlit.experiments.report.comparison import ComparisonReport, RunExample, write_comparison
-from hatlit.experiments.summary import as_markdown, finding, summarise, summary_table
+from hatlit.experiments.report.document import Table
+from hatlit.experiments.summary import finding, summarise, summary_table
 from hatlit.experiments.tracking import start_wandb
 from hatlit.experiments.train import check_names
 from hatlit.files import save_words, write_atomically
@@ -200,7 +201,7 @@ def _tell(summary: Mapping[str, Any], rows: Sequence[Row], config: CompareConfig
     display.say(summary["finding"])
     display.say(f"The report is {Path(config.out) / 'report.html'}")
     if config.markdown:
-        _write(Path(config.markdown), f"{title_of(summary)}\n\n{as_markdown(table)}\n")
+        _write(Path(config.markdown), f"{title_of(summary)}\n\n{Table(table).markdown()}\n")
 
 
 def _keep(out: Path, words: Sequence[str]) -> None:

@@ -165,13 +165,6 @@ def summary_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def as_markdown(table: Sequence[Mapping[str, str]]) -> str:
-    """Rows of texts as a Markdown table."""
-    head = list(table[0])
-    lines = [head, ["---"] * len(head), *(list(row.values()) for row in table)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def percent(one: Mapping[str, float]) -> str:
     """A mean with its interval, in percent."""
     return f"{100 * one['mean']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
