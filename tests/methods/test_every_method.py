@@ -37,6 +37,8 @@ def test_trains_and_predicts_the_same_twice(task, name: str) -> None:
     assert torch.equal(predicted, second.predict(rows))
     assert sum(parameter.numel() for model in first.models() for parameter in model.parameters()) > 0
     assert isinstance(first, StudentMethod) is (first.leaves != "ensemble")
+    _, weights = first.explain(rows)
+    assert len(first.weighed) == (0 if weights is None else weights.shape[1])
 
 
 @pytest.mark.parametrize("name", NAMES)
