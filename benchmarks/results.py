@@ -144,8 +144,8 @@ interval is wide, and resampling so few makes it rather too narrow than too wide
 `labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has.
 `hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made.
 
-The defaults of HaT were chosen while looking at some of these sets, at one label a class: SPAR, UWB, the paired set, UTD
-depth and FSDD ([research log](research-log.md)). The other sets, and 5 %, were first looked at here.
+The defaults of HaT were chosen while looking at some of these sets, at one label a class: SPAR, UWB, the paired set,
+UTD depth and FSDD ([research log](research-log.md)). The other sets, and 5 %, were first looked at here.
 """
 
 
