@@ -18,7 +18,10 @@ from hatlit.options import parse
 ROOT = Path(__file__).parents[2]
 
 #: Makes the runs on the pages quick; their results are not looked at.
-QUICK = "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --adapt.steps 1 --jobs 1".split()
+QUICK = (
+    "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --jobs 1 --adapt.steps 1 "
+    "--hat.experts.steps 2"
+).split()
 
 
 #: The npz file that the data page makes.

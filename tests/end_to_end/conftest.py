@@ -10,7 +10,7 @@ CLASSES = np.array(["slow", "fast", "still"])
 #: Options that make a run quick; what they make worse is not what these tests are about.
 QUICK = (
     "--sources.encoders cnn_nano,tcn_nano --sources.max_epochs 3 --trainer.max_epochs 4 --adapt.steps 4 "
-    "--jobs 1 --wandb off"
+    "--hat.experts.steps 2 --jobs 1 --wandb off"
 ).split()
 
 

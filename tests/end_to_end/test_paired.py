@@ -7,7 +7,10 @@ import pytest
 
 from hatlit.zoo.store import Zoo
 
-QUICK = "--sources.encoders cnn_nano --sources.max_epochs 2 --trainer.max_epochs 3 --adapt.steps 3 --jobs 1".split()
+QUICK = (
+    "--sources.encoders cnn_nano --sources.max_epochs 2 --trainer.max_epochs 3 --adapt.steps 3 "
+    "--hat.experts.steps 2 --jobs 1"
+).split()
 
 
 @pytest.fixture(scope="module")

@@ -646,6 +646,7 @@ def test_on_a_terminal_the_command_line_neither_asks_nor_leaves_anything_behind(
         "--trainer.max_epochs": "2",
         "--trainer.accelerator": "cpu",
         "--adapt.steps": "2",
+        "--hat.experts.steps": "2",
         "--out": str(tmp_path / "runs"),
         "--jobs": "1",
         "--wandb": "online",
