@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 OPTIONS = (
     "--data.name arrays --sources.encoders cnn_nano --sources.max_epochs 3 --trainer.max_epochs 5 --adapt.steps 4 "
-    "--hat.experts.steps 2 --labels.fraction 0.5 --trainer.accelerator cpu --trainer.batch_size 16 --hat.mixer.train_heads true --jobs 1 "
+    "--hat.experts.steps 2 "
+    "--labels.fraction 0.5 --trainer.accelerator cpu --trainer.batch_size 16 --hat.mixer.train_heads true --jobs 1 "
     "--wandb off --target person-1"
 ).split()
 

@@ -54,7 +54,7 @@ def test_help(capsys):
     [
         ("mixer --values 3", "The study 'mixer' has no values to go through; leave --values out."),
         ("labels --labels.per_class 3", "The study 'labels' sets --labels.per_class itself; give --values instead."),
-        ("mixer --hat.mixer.weights equal", "The study 'mixer' sets --hat.mixer.weights itself; leave the option out."),
+        ("mixer --hat.mixer.weights prior", "The study 'mixer' sets --hat.mixer.weights itself; leave the option out."),
         ("label_overlap --zoo here", "The study 'label_overlap' sets --zoo itself; give --values instead."),
         ("labels --values none", "not 'none'."),
         ("labels --seeds 0", "--seeds must be at least 1, not 0."),

@@ -21,7 +21,15 @@ import numpy as np
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
-from hatlit.config import AdaptConfig, DataConfig, SourcesConfig, TrainConfig, TrainerConfig
+from hatlit.config import (
+    AdaptConfig,
+    DataConfig,
+    ExpertsConfig,
+    HaTConfig,
+    SourcesConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from hatlit.experiments import tracking
 from hatlit.experiments.display import Display
 from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
@@ -605,6 +613,7 @@ def test_a_training_logs_what_it_learns_offline(toy: Path, tmp_path: Path) -> No
         num_sources=2,
         trainer=TrainerConfig(max_epochs=2, accelerator="cpu"),
         adapt=AdaptConfig(steps=2),
+        hat=HaTConfig(ExpertsConfig(steps=2)),
         out=str(tmp_path / "runs"),
         jobs=1,
         wandb="offline",
@@ -615,7 +624,7 @@ def test_a_training_logs_what_it_learns_offline(toy: Path, tmp_path: Path) -> No
 
     first, second = history(found)[:2]
     assert (first["epoch"], second["epoch"]) == (0, 1)
-    attention = {f"attention/{source}" for source in result["sources"]}
+    attention = {f"attention/{source}" for source in result["weighed"]}
     learned = {"loss/mixer", "loss/student", "mixer/accuracy", "dictionary/writes", "dictionary/best", "alpha"}
     assert second.keys() >= attention | learned
     assert sum(second[name] for name in attention) == pytest.approx(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,8 @@ class Shot(BestSource):
     Attributes:
         pseudo_labels: (R,) the class that each training row is taken for; ``UNLABELLED`` before the first epoch.
     """
+
+    uses_unlabelled: ClassVar[bool] = True
 
     pseudo_labels: Tensor
     _views: Tensor
