@@ -1,10 +1,8 @@
-"""Where the numbers of a run go while it trains: metrics.csv always, Weights & Biases where it can be had."""
+"""The numbers of a run on Weights & Biases, where it can be had; nothing that fails there stops a training."""
 
 from __future__ import annotations
 
 import configparser
-import csv
-import io
 import netrc
 import os
 import re
@@ -20,8 +18,6 @@ from urllib.parse import urlparse
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from hatlit.files import write_atomically
-
 #: Seconds that Weights & Biases may take to start, and again to send its last numbers.
 PATIENCE = 10.0
 
@@ -35,74 +31,6 @@ PUBLIC_SERVERS = ("api.wandb.ai", "api.forge.coreweave.com")
 MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline"}
 
 Say = Callable[[str], None]
-
-
-class EpochTable(Logger):
-    """Keeps one row an epoch in ``metrics.csv``; a resumed run continues the rows it finds.
-
-    Args:
-        path: the CSV file.
-        say: shows one line to the user.
-    """
-
-    def __init__(self, path: Path, say: Say) -> None:
-        super().__init__()
-        self._path, self._say = path, say
-        self._rows = self._read()
-        self._columns: list[str] = []  # of the file, as far as this object wrote it
-        self._has_failed = False
-
-    @property
-    def name(self) -> str:
-        """Lightning wants one."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Lightning wants one."""
-        return ""
-
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Leaves the options to ``config.yaml``."""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Writes the row of one epoch, in place of a row of the same epoch; rows of later epochs are forgotten."""
-        epoch = int(metrics["epoch"])
-        row = {"epoch": epoch, **{key: value for key, value in metrics.items() if key != "epoch"}}
-        follows = not self._rows or max(self._rows) < epoch
-        self._rows = {number: row for number, row in self._rows.items() if number < epoch} | {epoch: row}
-        try:
-            self._write(row if follows and list(row) == self._columns else None)
-        except OSError as error:
-            self._columns = []
-            if not self._has_failed:
-                self._say(f"metrics.csv cannot be written ({error}); training goes on without it.")
-            self._has_failed = True
-
-    def _write(self, new: dict[str, Any] | None) -> None:
-        """Adds one row to the file, or writes all rows where they do not just follow those in it."""
-        if new is not None:
-            with self._path.open("a", newline="") as stream:
-                csv.DictWriter(stream, self._columns, lineterminator="\n").writerow(new)
-            return
-        rows = list(self._rows.values())
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(self._path, text.getvalue())
-        self._columns = columns
-
-    def _read(self) -> dict[int, dict[str, Any]]:
-        try:
-            return _from_csv(self._path.read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, csv.Error) as error:
-            self._say(f"metrics.csv cannot be read ({error}); it starts anew.")
-            return {}
 
 
 class WandbRun(Logger):
@@ -326,15 +254,3 @@ def _note_fault(action: Callable[[], Any], faults: list[BaseException]) -> None:
 
 def _in_short(error: BaseException) -> str:
     return textwrap.shorten(str(error).rstrip(".\n") or type(error).__name__, 200)
-
-
-def _from_csv(text: str) -> dict[int, dict[str, Any]]:
-    """Rows by epoch.
-
-    Raises:
-        ValueError: something in it is not what ``EpochTable`` writes.
-    """
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if any(None in row or None in row.values() or "epoch" not in row for row in rows):
-        raise ValueError("it is damaged")
-    return {int(row["epoch"]): row for row in rows}

@@ -21,6 +21,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
+from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer, planned_epochs
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
@@ -28,7 +29,7 @@ from hatlit.experiments.measure import quality
 from hatlit.experiments.memory import peak_bytes, reset_peak
 from hatlit.experiments.report.page import write_report
 from hatlit.experiments.result import Outcome, result_of
-from hatlit.experiments.tracking import EpochTable, WandbRun, start_wandb
+from hatlit.experiments.tracking import WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import save_student
 from hatlit.files import file_hash
