@@ -48,7 +48,7 @@ class Section:
         file: npz file of real recordings below the data folder; empty for the demo.
         more: further options.
         per_class: labels a class where there are few.
-        most_seeds: seeds at most, where a run takes ten times as long as elsewhere.
+        most_seeds: seeds at most, where a run takes many times as long as elsewhere.
     """
 
     title: str
@@ -93,6 +93,7 @@ class as well.""",
         "audio",
         """A domain is a speaker, so five sources are all there are.""",
         file="audio-fsdd.npz",
+        most_seeds=2,
     ),
     Section(
         "Text: MDSD (reviews of 4 kinds of products, positive or negative)",
@@ -107,6 +108,7 @@ class as well.""",
         "depth",
         """A sample is one frame of 36 x 36 pixels; frames of one clip stay on one side of the split.""",
         file="depth-utd.npz",
+        most_seeds=2,
     ),
     Section(
         "Radar: mTransSee (32 users at 5 distances, 5 gestures)",
