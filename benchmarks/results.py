@@ -86,7 +86,7 @@ class as well.""",
         "image",
         """Four sources only, each of 1,260 pictures of another style (MNIST, MNIST-M, USPS, Semeion, optdigits).""",
         file="image-digits5.npz",
-        most_seeds=2,
+        most_seeds=1,
     ),
     Section(
         "Audio: FSDD (6 speakers, 10 spoken digits)",
@@ -101,7 +101,7 @@ class as well.""",
         """Three sources only, each of 1,400 reviews of another kind of product; ten labels a class.""",
         file="text-mdsd.npz",
         per_class=10,
-        most_seeds=2,
+        most_seeds=1,
     ),
     Section(
         "Depth: UTD-MHAD (8 people, 13 actions, single frames)",
@@ -164,7 +164,7 @@ class ResultsConfig:
         methods: which methods; all means every one that is registered.
         labels: few (one a class, text ten), 5% (a twentieth of the training samples), or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
-        seeds: how many seeds, from 0 on; two at most where a run takes long.
+        seeds: how many seeds, from 0 on; fewer where a run takes long.
         out: folder that keeps the runs.
         page: where the page goes.
     """

@@ -70,7 +70,7 @@ class TransferConfig:
         methods: which methods; labels_only, all_labels and hat are needed.
         labels: few (one a class, text ten), 5%, or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
-        seeds: how many seeds, from 0 on; two at most where a run takes long.
+        seeds: how many seeds, from 0 on; fewer where a run takes long.
         fast: whether three quick sets, three targets and one seed are enough.
         out: folder that keeps the runs.
         page: where the page goes; its figure goes to `images` beside it.
