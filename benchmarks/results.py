@@ -108,7 +108,7 @@ class as well.""",
         "depth",
         """A sample is one frame of 36 x 36 pixels; frames of one clip stay on one side of the split.""",
         file="depth-utd.npz",
-        most_seeds=2,
+        most_seeds=1,
     ),
     Section(
         "Radar: mTransSee (32 users at 5 distances, 5 gestures)",
