@@ -54,8 +54,7 @@ Made by
 
 on {date}: {targets} targets of each set (or all), {seeds} seeds. **Gap closed** is (method − `labels_only`) /
 (`all_labels` − `labels_only`), of mean accuracies; a dash stands where all labels are worth less than {smallest:.0f}
-points.
-`hat_no_…` is HaT without one part ([how HaT works here](method.md)); `hatlit methods` explains the other names.
+points. `hat_no_…` is HaT without one part ([how HaT works here](method.md)); `hatlit methods` explains the other names.
 
 ![Gap closed by method: a dot a data set, the bar their mean](images/transfer.png)
 """
@@ -210,9 +209,9 @@ def figure(summaries: Mapping[Any, Mapping[str, Any]], methods: Sequence[str]) -
         if method not in ("labels_only", "all_labels")
     }
     ranked = sorted((method for method, known in shares.items() if known), key=lambda one: np.mean(shares[one]))
-    picture = new_figure(
-        7, 1.6 + 0.35 * len(ranked), "Gap closed between few labels and all", f"{len(summaries)} comparisons"
-    )
+    with_a_gap = max(map(len, shares.values()), default=0)
+    where = f"{with_a_gap} of {len(summaries)} comparisons have a gap of at least {100 * SMALLEST_GAP:.0f} points"
+    picture = new_figure(7, 1.6 + 0.35 * len(ranked), "Gap closed between few labels and all", where)
     axes = picture.subplots()
     for place, method in enumerate(ranked):
         colour = OURS if method == "hat" else OTHERS
