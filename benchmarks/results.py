@@ -140,15 +140,15 @@ Made by
 {command}
 ```
 
-on {date}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores. Preparation and training of
-all {runs} runs took {hours:.1f} hours of one core, as busy as it was. Accuracies are in percent of the target's test
-part: mean over targets and seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All
-methods get the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was chosen for one
-target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few targets an
-interval is wide, and resampling so few makes it rather too narrow than too wide. "kB moved" is what a network sees,
-"seconds" is the training of one run (median), two runs at a time. "gap closed" is the share of the way from
-`labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has.
-`hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
+on {date}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores. Preparation and training of all
+{runs} runs took {hours:.1f} hours of one core, as busy as it was. Accuracies are in percent of the target's test part:
+mean over targets and seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get
+the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was chosen
+for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few
+targets an interval is wide, and resampling so few makes it rather too narrow than too wide. "kB moved" is what a
+network sees, "seconds" is the training of one run (median), two runs at a time. "gap closed" is the share of the way
+from `labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device
+has. `hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
 
 The defaults of HaT were chosen while looking at some of these sets, at one label a class: SPAR, UWB, the paired set,
 UTD depth and FSDD ([research log](research-log.md)). The other sets, and 5 %, were first looked at afterwards.
