@@ -18,11 +18,13 @@ CHANGES = {
     "hat_no_attention": {"hat.mixer.weights": "prior"},
     "hat_no_consensus": {"hat.mixer.prior": "uniform"},
     "hat_no_experts": {"hat.experts.count": 0},
+    "hat_no_discount": {"hat.mixer.discount_experts": False},
     "hat_no_dictionary": {"hat.dictionary.when": "never"},
     "hat_no_gate": {"hat.dictionary.gate": False},
     "hat_fixed_alpha": {"hat.injection.schedule": "full"},
     "hat_fixed_heads": {"adapt.steps": 0},
     "hat_no_hint": {"hat.injection.hint_weight": 0.0},
+    "hat_no_blends": {"hat.injection.blends": 0},
     "hat_learning_heads": {"hat.mixer.train_heads": True},
 }
 

@@ -6,6 +6,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.consensus import find_consensus
+from hatlit.fusion.experts import voices_of
 from hatlit.fusion.mixer import conditional
 from hatlit.injection.dictionary import sharpen
 from hatlit.injection.losses.distillation import distillation
@@ -15,13 +16,12 @@ from hatlit.types import UNLABELLED
 
 
 def batch_of(task, method):
-    rows = task.target.rows(method.student.input_spec)
-    return next(iter(TargetDataModule(rows, 16, 0).train_dataloader()))
+    return next(iter(TargetDataModule(method.rows(task), 16, 0).train_dataloader()))
 
 
 def run(task, method=None):
     method = method or HaT.build(task)
-    data = TargetDataModule(task.target.rows(method.student.input_spec), 16, task.config.seed)
+    data = TargetDataModule(method.rows(task), 16, task.config.seed)
     fit(method, data, make_trainer(task.config.trainer, [], []), task.config.seed, None)
     return method
 
@@ -59,7 +59,7 @@ def test_before_the_first_write_the_student_learns_from_labels_alone(task):
 
 
 def test_after_a_write_the_loss_is_labels_plus_dictionary(task):
-    made = task(hat__injection__hint_weight=0.0, hat__injection__weight=3.0)
+    made = task(hat__injection__hint_weight=0.0, hat__injection__weight=3.0, hat__injection__blends=0)
     method = HaT.build(made)
     batch = batch_of(made, method)
     before = method.losses(batch)["student"].detach()
@@ -74,7 +74,7 @@ def test_after_a_write_the_loss_is_labels_plus_dictionary(task):
 def test_dictionary_holds_the_fused_predictions_of_the_best_mixer(task):
     method = run(task(hat__injection__sharpen=1.0, trainer__max_epochs=1))
     everything = torch.arange(len(method.dictionary.entries))
-    _, fused = method.fused(method._views, method.bank(everything), method._priors)
+    _, fused = method.fused(method._views, method.bank(everything), method._priors[everything])
     assert torch.allclose(method.dictionary.entries, fused, atol=1e-6)
     assert float(method.alpha) == float(method.dictionary.best)
 
@@ -93,7 +93,7 @@ def test_a_strict_gate_writes_less_often_than_a_lenient_one(task):
 def test_the_gate_may_be_asked_after_each_step(task):
     made = task(hat__dictionary__when="step", trainer__max_epochs=1)
     method = run(made)
-    batches = len(TargetDataModule(made.target.rows(method.student.input_spec), 16, 0).train_dataloader())
+    batches = len(TargetDataModule(method.rows(made), 16, 0).train_dataloader())
     assert int(method.dictionary.writes) > 1
     assert int(method.dictionary.writes) <= batches + 1
 
@@ -180,11 +180,47 @@ def test_without_attention_the_heads_may_still_learn(task):
 def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on(task):
     method = HaT.build(task())
     assert method.bank.names == ("source-0", "source-1", "source-2", "own-expert-0", "own-expert-1")
-    outputs = method.bank(torch.arange(len(method._labels)))
-    expected = find_consensus(conditional(outputs.probabilities), method._labels).agreement(outputs.probabilities)
-    torch.testing.assert_close(method._priors, expected)
+    recorded = torch.arange(len(method._labels))
+    said = conditional(method.bank(recorded).probabilities)
+    consensus = find_consensus(said, method._labels, voices_of(said, method._labels, num_sources=3))
+    everything = method.bank(torch.arange(len(method._priors))).probabilities
+    torch.testing.assert_close(method._priors, consensus.agreement(everything))
     even = HaT.build(task(hat__mixer__prior="uniform"))
     torch.testing.assert_close(even._priors, torch.ones_like(even._priors))
+
+
+def test_experts_may_be_heard_in_full(task):
+    method = HaT.build(task(hat__mixer__discount_experts=False))
+    assert method.consensus.voices.tolist() == [1, 1, 1, 1, 1]
+
+
+def test_blends_are_asked_about_and_taught_as_the_mixer_says_now(task):
+    method = run(task(hat__injection__blends=2, trainer__max_epochs=1))
+    recorded = len(method._labels)
+    assert len(method.dictionary.entries) == recorded
+    assert len(method._priors) == 3 * recorded
+    rows = torch.tensor([0, recorded, 2 * recorded + 5])
+    fused = torch.rand(3, 3).softmax(-1)
+    taught = method._knowledge(rows, fused)
+    torch.testing.assert_close(taught[0], method.dictionary.entries[0])
+    torch.testing.assert_close(taught[1:], fused[1:])
+
+
+def test_what_is_known_of_a_blend_is_what_the_sources_say_of_it(task):
+    made = task(hat__injection__blends=1)
+    method = HaT.build(made)
+    rows = method.rows(made)
+    blends = slice(rows.num_recorded, None)
+    outputs = method.bank.ask(rows.source[blends], rows.target[blends])
+    kept = method.bank(torch.arange(len(rows))[blends])
+    torch.testing.assert_close(kept.probabilities, outputs.probabilities, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(method._priors[blends], method.prior(outputs), atol=1e-5, rtol=1e-4)
+
+
+def test_without_blends_all_is_recorded(task):
+    made = task(hat__injection__blends=0)
+    method = HaT.build(made)
+    assert len(method.rows(made)) == len(method._labels) == len(method._priors)
 
 
 def test_without_attention_each_source_counts_as_its_prior_says(task):
@@ -218,7 +254,7 @@ def test_checkpoint_holds_hashes_in_place_of_sources(task, tmp_path):
     made = task()
     method = HaT.build(made)
     trainer = make_trainer(made.config.trainer, [], [])
-    fit(method, TargetDataModule(made.target.rows(method.student.input_spec), 16, 0), trainer, 0, None)
+    fit(method, TargetDataModule(method.rows(made), 16, 0), trainer, 0, None)
     trainer.save_checkpoint(tmp_path / "state.ckpt")
     saved = torch.load(tmp_path / "state.ckpt", weights_only=True)
     assert saved["sources"] == {source.id: weights_hash(source.model) for source in made.sources}

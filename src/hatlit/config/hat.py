@@ -76,6 +76,8 @@ class InjectionConfig:
         temperature: softens both sides of the distillation loss.
         sharpen: exponent on the fused predictions as the dictionary takes them; 1 leaves them alone.
         hint_weight: weight of the feature hint: a linear map of the student's features predicts the sources' features.
+        blends: how many blends of each training row with another one the sources are asked about, once; unlabelled rows
+            give their place in a batch to one of them half of the time.
     """
 
     loss: str = "additive"
@@ -84,9 +86,10 @@ class InjectionConfig:
     temperature: float = 1.0
     sharpen: float = 1.0
     hint_weight: float = 1.0
+    blends: int = 4
 
     def __post_init__(self) -> None:
-        at_least("hat.injection.", self, weight=0, temperature=0.01, sharpen=0, hint_weight=0)
+        at_least("hat.injection.", self, weight=0, temperature=0.01, sharpen=0, hint_weight=0, blends=0)
 
 
 @dataclass

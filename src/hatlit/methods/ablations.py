@@ -66,6 +66,11 @@ class HaTNoHint(HaT):
     """HaT without the feature hint: the student learns from predictions alone."""
 
 
+@register_method("hat_no_blends")
+class HaTNoBlends(HaT):
+    """HaT that asks the sources about recorded samples alone, and about no blends of two."""
+
+
 @register_method("hat_learning_heads")
 class HaTLearningHeads(HaT):
     """HaT whose sources' heads learn with the mixer (partial freezing)."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.config import HaTConfig, MixerConfig, OptimizerConfig
-from hatlit.datamodules.target.data import TargetRows
+from hatlit.datamodules.target.data import Blends, TargetRows
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.fusion.bank import SourceBank, SourceOutputs
@@ -72,17 +72,18 @@ class HaT(StudentMethod):
         self.bank = bank
         self.origins: dict[str, str] = {}
         self.mixer = _new_mixer(student, bank, config.mixer)
-        self.dictionary = KnowledgeDictionary(len(rows), num_classes, config.dictionary)
+        recorded = slice(rows.num_recorded)  # behind those stand blends, which are in no dictionary
+        self.dictionary = KnowledgeDictionary(rows.num_recorded, num_classes, config.dictionary)
         of_sources = bank.feature_dims[: len(bank.sources)]
         self.hint = FeatureHint(student.feature_dim, of_sources) if config.injection.hint_weight else None
         self._alpha_of = SCHEDULES.get(config.injection.schedule)
         self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
         self.register_buffer("alpha", torch.tensor(0.0))
         outputs = bank(torch.arange(len(rows)))
-        self.consensus = self._agree(outputs, rows.label) if config.mixer.prior == "consensus" else None
+        self.consensus = self._agree(bank(torch.arange(rows.num_recorded)), rows.label[recorded])
         self.register_buffer("_priors", self.prior(outputs).detach(), persistent=False)
-        self.register_buffer("_views", rows.target, persistent=False)
-        self.register_buffer("_labels", rows.label, persistent=False)
+        self.register_buffer("_views", rows.target[recorded], persistent=False)
+        self.register_buffer("_labels", rows.label[recorded], persistent=False)
         self.register_buffer("_labelled", rows.labelled, persistent=False)
 
     @classmethod
@@ -90,12 +91,18 @@ class HaT(StudentMethod):
         """Adapts the selected sources, freezes them, computes their outputs, and puts mixer and student beside them."""
         config = task.config.hat
         student = task.new_student()
-        bank = frozen_bank(task, config.mixer.train_heads, own_experts(task, config.experts))
+        blends = blends_of(task)
+        bank = frozen_bank(task, config.mixer.train_heads, own_experts(task, config.experts), blends)
+        rows = task.target.rows(student.input_spec, blends=blends)
         with torch.random.fork_rng():
             torch.manual_seed(task.config.seed)
-            method = cls(student, bank, task.target.rows(student.input_spec), config, task.config.optimizer)
+            method = cls(student, bank, rows, config, task.config.optimizer)
         method.origins = {source.id: weights_hash(source.model) for source in task.sources}
         return method
+
+    def rows(self, task: TransferTask) -> TargetRows:
+        """The training rows, and their blends behind them."""
+        return task.target.rows(self.view, blends=blends_of(task))
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The mixer with the sources' heads, as far as either learns, and the student with its hint."""
@@ -198,7 +205,9 @@ class HaT(StudentMethod):
         self.student.train(was_training)
         return self.mix(features, outputs, prior)
 
-    def _agree(self, outputs: SourceOutputs, label: Tensor) -> Consensus:
+    def _agree(self, outputs: SourceOutputs, label: Tensor) -> Consensus | None:
+        if self.config.mixer.prior == "uniform":
+            return None
         said = conditional(outputs.probabilities)
         voices = voices_of(said, label, len(self.bank.sources)) if self.config.mixer.discount_experts else None
         return find_consensus(said, label, voices)
@@ -214,10 +223,18 @@ class HaT(StudentMethod):
         return loss
 
     def _knowledge(self, rows: Tensor, fused: Tensor) -> Tensor | None:
-        """What the student is taught on training rows (B,): (B, K), None as long as nothing is known."""
+        """What the student is taught on training rows (B,): (B, K), None as long as nothing is known.
+
+        Blends are in no dictionary: of them it learns from the mixer as it is.
+        """
+        now = sharpen(fused.detach(), self.config.injection.sharpen)
         if self.config.dictionary.when == "never":
-            return sharpen(fused.detach(), self.config.injection.sharpen)
-        return self.dictionary(rows) if self.dictionary.is_written else None
+            return now
+        if not self.dictionary.is_written:
+            return None
+        recorded = len(self._labels)
+        kept = self.dictionary(rows.clamp_max(recorded - 1))
+        return torch.where((rows < recorded).unsqueeze(1), kept, now)
 
     def _student_loss(
         self, features: Tensor, logits: Tensor, outputs: SourceOutputs, knowledge: Tensor | None, label: Tensor
@@ -246,10 +263,15 @@ class HaT(StudentMethod):
             return accuracy, weights.mean(0)
         if keeps:
             everything = torch.arange(len(self._labels), device=self._labels.device)
-            _, fused = self.fused(self._views, self.bank(everything), self._priors)
+            _, fused = self.fused(self._views, self.bank(everything), self._priors[everything])
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
         self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
+
+
+def blends_of(task: TransferTask) -> Blends:
+    """The blends that HaT asks the sources about."""
+    return Blends(task.config.hat.injection.blends, task.config.seed)
 
 
 def _new_mixer(student: Classifier, bank: SourceBank, config: MixerConfig) -> CrossAttentionMixer | None:

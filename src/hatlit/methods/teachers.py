@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hatlit.config import ExpertsConfig
+from hatlit.datamodules.target.data import NO_BLENDS, Blends
 from hatlit.encoders.base import Classifier
 from hatlit.files import cache_folder
 from hatlit.fusion.adapt import adapt, freeze
@@ -26,26 +27,30 @@ from hatlit.types import UNLABELLED
 FIRST_SEED_OF_EXPERTS = 1_000_000
 
 
-def frozen_bank(task: TransferTask, train_heads: bool = False, experts: Sequence[Classifier] = ()) -> SourceBank:
+def frozen_bank(
+    task: TransferTask, train_heads: bool = False, experts: Sequence[Classifier] = (), blends: Blends = NO_BLENDS
+) -> SourceBank:
     """Adapts the selected sources as ``adapt`` says, freezes them, and computes their outputs on the training rows.
 
     Args:
         task: whose sources and rows.
         train_heads: whether copies of the heads learn later.
         experts: the target's own models, which are asked as well.
+        blends: of the training rows, about which all are asked, too.
     """
     target = task.target
+    known_by = f"{target.rows_fingerprint}{blends if blends.count else ''}"
     return SourceBank(
         adapted_sources(task),
         [*[source.id for source in task.sources], *[f"own-expert-{number}" for number in range(len(experts))]],
         [source.class_names for source in task.sources],
         target.class_names,
-        target.asked_samples,
+        target.with_blends(blends),
         target.asked.recorded,
-        target.rows_fingerprint,
+        known_by,
         train_heads=train_heads,
         experts=experts,
-        views=target.view(experts[0].input_spec) if experts else None,
+        views=target.view(experts[0].input_spec, blends=blends) if experts else None,
     )
 
 

@@ -36,6 +36,16 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert order(0, 3) != order(1, 3)
 
 
+def test_unlabelled_rows_give_their_place_to_a_blend_half_of_the_time():
+    sampler = FewLabelSampler(torch.arange(4), torch.arange(4, 400), 8, seed=0, blends=3)
+    plain = FewLabelSampler(torch.arange(4), torch.arange(4, 400), 8, seed=0)
+    dealt, without = (torch.stack([plan.rows for plan in one]) for one in (sampler, plain))
+    assert torch.equal(dealt % 400, without)  # the same rows in the same order, or blends of them
+    assert torch.equal(dealt[:, :4], without[:, :4])  # labelled rows stay
+    blends = torch.bincount(dealt[:, 4:].flatten() // 400, minlength=4) / dealt[:, 4:].numel()
+    assert blends.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6], abs=0.06)
+
+
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_processes_share_each_batch_without_overlap(world_size):
     def batches(rank, world_size):

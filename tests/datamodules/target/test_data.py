@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import torch
+
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target.data import TargetData
+from hatlit.datamodules.target.data import Blends, TargetData
 from hatlit.types import UNLABELLED
 
 
@@ -51,3 +53,50 @@ def test_rows_fingerprint_follows_data_and_split(make_target):
     other_split = TargetData(target.domain, replace(target.split, train=target.split.train[:-1]))
     prints = {one.rows_fingerprint for one in (target, make_target(), other_data, other_split)}
     assert len(prints) == 3
+
+
+def test_blends_stand_behind_the_rows_without_a_label(make_target):
+    target = make_target()
+    plain, rows = target.rows(target.spec), target.rows(target.spec, blends=Blends(2, seed=3))
+    recorded = len(plain)
+    assert (len(rows), rows.num_recorded) == (3 * recorded, recorded)
+    assert torch.equal(rows.label[:recorded], plain.label)
+    assert (rows.label[recorded:] == UNLABELLED).all()
+    assert torch.equal(rows.target[:recorded], plain.target)
+    assert not torch.equal(rows.source[recorded : 2 * recorded], rows.source[2 * recorded :])
+
+
+def test_a_blend_lies_between_its_row_and_another_one(make_target):
+    target = make_target()
+    rows = target.rows(target.spec, blends=Blends(1, seed=3))
+    own, others, blends = (
+        rows.source[: rows.num_recorded],
+        rows.source[: rows.num_recorded],
+        rows.source[-rows.num_recorded :],
+    )
+    for row, blended in zip(own, blends, strict=True):
+        direction, moved = (others - row).flatten(1), (blended - row).flatten()
+        share = (direction @ moved / direction.square().sum(1).clamp_min(1e-9)).clamp(0, 1)
+        assert (share[:, None] * direction - moved).norm(dim=1).min() < 1e-4
+
+
+def test_the_same_seed_blends_alike_and_another_one_does_not(make_target):
+    target = make_target()
+    first, again, other = (target.with_blends(Blends(1, seed)) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_paired_recordings_are_blended_alike(make_target):
+    target = make_target()
+    paired = replace(target, paired=replace(target.domain, samples=2 * target.domain.samples))
+    blends = Blends(2, seed=1)
+    torch.testing.assert_close(paired.with_blends(blends), 2 * target.with_blends(blends))
+
+
+def test_blends_stay_within_the_training_rows(make_target):
+    target = make_target()
+    forged = target.domain.samples.copy()
+    forged[target.split.test] = 1e6
+    other = replace(target, domain=replace(target.domain, samples=forged))
+    assert torch.equal(target.with_blends(Blends(3)), other.with_blends(Blends(3)))

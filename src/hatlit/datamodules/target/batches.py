@@ -17,6 +17,9 @@ from hatlit.types import UNLABELLED, Batch
 #: Tells the random numbers of augmentation from those of the order of rows.
 AUGMENTATION = 0
 
+#: How often an unlabelled row gives its place in a batch to a blend, where there are blends.
+BLENDED = 0.5
+
 
 class FewLabelSampler(Sampler[BatchPlan]):
     """Deals batches in which labelled rows are never missing.
@@ -33,6 +36,8 @@ class FewLabelSampler(Sampler[BatchPlan]):
         augment: whether views are randomly changed.
         rank: number of this process.
         world_size: number of processes; each gets every ``world_size``-th row of a batch.
+        blends: how many blends of each row stand behind all rows. With any, an unlabelled row gives its place to one of
+            its blends half of the time.
     """
 
     def __init__(
@@ -44,7 +49,9 @@ class FewLabelSampler(Sampler[BatchPlan]):
         augment: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        blends: int = 0,
     ) -> None:
+        self._blends = blends
         self._labelled, self._unlabelled = labelled, unlabelled
         self._seed, self._augment = seed, augment
         self._rank, self._world_size = rank, world_size
@@ -67,12 +74,21 @@ class FewLabelSampler(Sampler[BatchPlan]):
         generator = torch.Generator().manual_seed(_mix(self._seed, self._epoch))
         labelled = _endless(self._labelled, self.labelled_per_batch * len(self), generator)
         unlabelled = _endless(self._unlabelled, self.unlabelled_per_batch * len(self), generator)
+        unlabelled = self._stand_in(unlabelled, generator)
         for step in range(len(self)):
             known = labelled[step * self.labelled_per_batch :][: self.labelled_per_batch]
             unknown = unlabelled[step * self.unlabelled_per_batch :][: self.unlabelled_per_batch]
             place = torch.cat([torch.arange(len(known)), torch.arange(len(unknown))])
             seed = _mix(self._seed, self._epoch, step, AUGMENTATION) if self._augment else None
             yield BatchPlan(torch.cat([known, unknown]), place % self._world_size == self._rank, seed)
+
+    def _stand_in(self, unlabelled: Tensor, generator: torch.Generator) -> Tensor:
+        if not self._blends:
+            return unlabelled
+        which = torch.randint(1, 1 + self._blends, unlabelled.shape, generator=generator)
+        gives_way = torch.rand(len(unlabelled), generator=generator) < BLENDED
+        num_recorded = len(self._labelled) + len(self._unlabelled)
+        return torch.where(gives_way, unlabelled + which * num_recorded, unlabelled)
 
 
 class TargetDataModule(L.LightningDataModule):
@@ -96,7 +112,7 @@ class TargetDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of labelled and unlabelled rows; see ``FewLabelSampler``."""
-        known = self._rows.label != UNLABELLED
+        known = self._rows.label[: self._rows.num_recorded] != UNLABELLED
         sampler = FewLabelSampler(
             torch.nonzero(known).flatten(),
             torch.nonzero(~known).flatten(),
@@ -105,6 +121,7 @@ class TargetDataModule(L.LightningDataModule):
             self._augment,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
+            blends=self._rows.blends,
         )
         # A generator of its own: otherwise each new iterator would draw from the global one and shift all that follows.
         return DataLoader(

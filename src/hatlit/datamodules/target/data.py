@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hatlit.datamodules.base import MODALITIES, Domain, build_view
+from hatlit.datamodules.blend import blend
 from hatlit.datamodules.split import Split, fit_view, present_classes
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
@@ -20,6 +22,23 @@ from hatlit.types import UNLABELLED, Batch
 
 #: Samples of which a view is built at a time; bounds the memory that this takes.
 ROWS_A_PASS = 512
+
+
+@dataclass(frozen=True)
+class Blends:
+    """How training rows are blended with one another.
+
+    Attributes:
+        count: blends of each row.
+        seed: of who is blended with whom, and how much.
+    """
+
+    count: int = 0
+    seed: int = 0
+
+
+#: Rows as they were recorded, and no others.
+NO_BLENDS = Blends()
 
 
 @dataclass(frozen=True)
@@ -75,10 +94,19 @@ class TargetData:
         """(N, channels, *shape) the training rows as recorded for the sources."""
         return self.asked.tensor(self.split.train)
 
-    def view(self, wanted: InputSpec, rows: Tensor | None = None) -> Tensor:
-        """The training rows, or those of them with given numbers (B,), as a source or student wants to see them."""
+    def with_blends(self, blends: Blends) -> Tensor:
+        """(N + N count, channels, *shape) the training rows as recorded for the sources, their blends behind them."""
+        return torch.cat([self.asked_samples, *self._blends(self.asked, blends)])
+
+    def view(self, wanted: InputSpec, rows: Tensor | None = None, blends: Blends = NO_BLENDS) -> Tensor:
+        """The training rows, or those of them with given numbers (B,), as a source or student wants to see them.
+
+        With ``blends``, their blends follow: (N + N count, channels, *wanted shape).
+        """
         numbers = self.split.train if rows is None else self.split.train[rows.numpy()]
-        return self._view(wanted, numbers)
+        domain = self.recording(wanted.modality)
+        blended = [build_view(part, domain.recorded, wanted) for part in self._blends(domain, blends)]
+        return torch.cat([self._view(wanted, numbers), *blended])
 
     def can_show(self, wanted: InputSpec) -> str:
         """Why the target cannot be seen as a model wants to see it; empty where it can."""
@@ -104,10 +132,15 @@ class TargetData:
         recorded = self.rows_fingerprint + self.domain.fingerprint
         return hashlib.sha256(recorded.encode() + self.train_labels.numpy().tobytes()).hexdigest()
 
-    def rows(self, view: InputSpec, deal_unlabelled: bool = True) -> TargetRows:
-        """The training rows, seen by a student that expects ``view``; batches of them may leave out the unlabelled."""
-        shown = self._view(view, self.split.train)
-        return TargetRows(self.asked_samples, shown, self.train_labels, view, deal_unlabelled)
+    def rows(self, view: InputSpec, deal_unlabelled: bool = True, blends: Blends = NO_BLENDS) -> TargetRows:
+        """The training rows, seen by a student that expects ``view``; batches of them may leave out the unlabelled.
+
+        With ``blends``, blends of the rows stand behind them, without a label.
+        """
+        unknown = torch.full((blends.count * len(self.train_labels),), UNLABELLED)
+        labels = torch.cat([self.train_labels, unknown])
+        samples = self.with_blends(blends)
+        return TargetRows(samples, self.view(view, blends=blends), labels, view, deal_unlabelled, blends.count)
 
     def test_rows(self, view: InputSpec) -> TargetRows:
         """The test rows with all their labels. Only what reports a finished student may ask for them."""
@@ -119,6 +152,17 @@ class TargetData:
         domain = self.recording(wanted.modality)
         chunks = np.split(numbers, range(ROWS_A_PASS, len(numbers), ROWS_A_PASS))
         return torch.cat([build_view(domain.tensor(chunk), domain.recorded, wanted) for chunk in chunks])
+
+    def _blends(self, domain: Domain, blends: Blends) -> Iterator[Tensor]:
+        """Parts (B, channels, *shape) of the blends of the training rows, as ``domain`` records them."""
+        generator = torch.Generator().manual_seed(blends.seed)
+        for _ in range(blends.count):
+            others = self.split.train[torch.randperm(len(self.split.train), generator=generator).numpy()]
+            share = torch.rand(len(others), generator=generator)
+            for start in range(0, len(others), ROWS_A_PASS):
+                part = slice(start, start + ROWS_A_PASS)
+                samples = domain.tensor(self.split.train[part])
+                yield blend(samples, domain.tensor(others[part]), share[part], domain.recorded)
 
 
 class BatchPlan(NamedTuple):
@@ -147,6 +191,8 @@ class TargetRows(Dataset[Batch]):
         spec: the student's view; its modality supplies the augmentation.
         deal_unlabelled: whether batches hold their unlabelled rows; without them, the labelled ones come in the same
             order, as many a batch, and augmented alike. A batch with fewer than two labelled rows keeps the others.
+        blends: how many blends of each of the first N / (1 + blends) rows, which were recorded, stand behind them: all
+            first blends in the order of the rows, then all second ones.
     """
 
     source: Tensor
@@ -154,9 +200,15 @@ class TargetRows(Dataset[Batch]):
     label: Tensor
     spec: InputSpec
     deal_unlabelled: bool = True
+    blends: int = 0
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def num_recorded(self) -> int:
+        """How many rows were recorded; the others are blends of them."""
+        return len(self.label) // (1 + self.blends)
 
     @property
     def labelled(self) -> Tensor:
