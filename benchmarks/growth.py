@@ -70,9 +70,8 @@ Each point is one run of HaT with its shipped options, in a process of its own w
 many sources as are selected, so all of them are looked at.
 
 An exponent is the slope of log seconds over log size: 1 is linear, 2 quadratic; "at the end" it is taken between the
-two largest sizes, where fixed costs weigh least. Steps that are over within {shortest} s have none. Training is one pass
-over the rows; a whole run makes 60, or as many as begin within 2,000 batches, so beyond some 50,000 samples it takes no
-longer. Memory is the largest resident set of any step, above what was there when the samples and the libraries were.
+two largest sizes, where fixed costs weigh least. Steps that are over within {shortest} s have none. Training is one
+pass over the rows; a whole run makes 60, or as many as begin within 2,000 batches. Memory is the largest resident set of any step, above what was there when the samples and the libraries were.
 """
 
 SPEC = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(64,), rate=50.0)
@@ -261,14 +260,15 @@ def main(words: list[str]) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 print(json.dumps(measure(Point(samples, sources, classes), Path(folder))))
             return 0
-        points = {axis: points_of(axis, config) for axis in AXES}
-        figures = {axis: [asked_of(point) for point in display.track(points[axis], axis)] for axis in AXES}
+        tables = {}
+        for axis in AXES:
+            points = points_of(axis, config)
+            figures = [asked_of(point) for point in display.track(points, axis)]
+            tables[axis] = growth_table(axis, points, figures)
+            display.table(f"{AXES[axis]}: {others(axis, config)}", tables[axis])
     except InputError as error:
         print(f"growth: {error}", file=sys.stderr)
         return 2
-    tables = {axis: growth_table(axis, points[axis], figures[axis]) for axis in AXES}
-    for axis, rows in tables.items():
-        display.table(f"{AXES[axis]}: {others(axis, config)}", rows)
     if config.page:
         command = shlex.join(["python", "benchmarks/growth.py", *words])
         write_atomically(Path(config.page), page(command, tables, config))
