@@ -303,11 +303,17 @@ def mean_over_rows(values: Tensor, mask: Tensor) -> Tensor:
     Every process divides by the global count, and by its own share of the gradient averaging that DDP does, so that the
     averaged gradient is the one a single process would have computed.
     """
-    count = mask.sum()
-    if _world_size() > 1:
-        count = count.clone()
-        torch.distributed.all_reduce(count)
+    count = sum_over_processes(mask.sum())
     return torch.where(mask, values, torch.zeros_like(values)).sum() * _world_size() / count.clamp_min(1)
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of what each process has, the same to the last bit in all of them; no gradient passes through."""
+    if _world_size() == 1:
+        return values
+    total = values.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total
 
 
 def _world_size() -> int:

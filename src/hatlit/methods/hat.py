@@ -28,7 +28,14 @@ from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.injection.schedule import SCHEDULES
-from hatlit.methods.base import StudentMethod, TransferTask, label_losses, mean_over_rows, register_method
+from hatlit.methods.base import (
+    StudentMethod,
+    TransferTask,
+    label_losses,
+    mean_over_rows,
+    register_method,
+    sum_over_processes,
+)
 from hatlit.methods.teachers import frozen_bank, own_experts
 from hatlit.types import UNLABELLED, Batch
 
@@ -238,11 +245,20 @@ class HaT(StudentMethod):
         if keeps and not self.dictionary.accepts(accuracy):
             return accuracy, weights.mean(0)
         if keeps:
-            everything = torch.arange(len(self._labels), device=self._labels.device)
-            _, fused = self.fused(self._views, self.bank(everything), self._priors)
+            fused = self._fused_everywhere()
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
         self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
+
+    def _fused_everywhere(self) -> Tensor:
+        """Fused predictions (rows, K) on all training rows; several processes share the work and get the same."""
+        rows, trainer = torch.arange(len(self._labels), device=self._labels.device), self.trainer
+        share = -(-len(rows) // trainer.world_size)
+        mine = slice(trainer.global_rank * share, (trainer.global_rank + 1) * share)
+        _, fused = self.fused(self._views[mine], self.bank(rows[mine]), self._priors[mine])
+        everywhere = fused.new_zeros(len(rows), fused.shape[-1])
+        everywhere[mine] = fused
+        return sum_over_processes(everywhere)
 
 
 def _new_mixer(student: Classifier, bank: SourceBank, config: MixerConfig) -> CrossAttentionMixer | None:

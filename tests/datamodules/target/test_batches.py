@@ -49,6 +49,15 @@ def test_processes_share_each_batch_without_overlap(world_size):
         assert sorted(dealt.tolist()) == sorted(rows.tolist())
 
 
+@pytest.mark.parametrize(("labelled", "batch_size"), [(1, 2), (5, 12), (20, 7)])
+def test_no_process_gets_two_rows_more_than_another(labelled, batch_size):
+    kinds = torch.arange(labelled), torch.arange(labelled, 50)
+    plans = [next(iter(FewLabelSampler(*kinds, batch_size, 0, rank=rank, world_size=2))) for rank in (0, 1)]
+    dealt = [int(plan.mine.sum()) for plan in plans]
+    assert sum(dealt) == len(plans[0].rows)
+    assert abs(dealt[0] - dealt[1]) <= 1
+
+
 def test_a_row_is_augmented_alike_however_many_processes_share_the_batch(make_target):
     target = make_target()
     rows = target.rows(target.spec)
