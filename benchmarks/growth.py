@@ -71,7 +71,8 @@ many sources as are selected, so all of them are looked at.
 
 An exponent is the slope of log seconds over log size: 1 is linear, 2 quadratic; "at the end" it is taken between the
 two largest sizes, where fixed costs weigh least. Steps that are over within {shortest} s have none. Training is one
-pass over the rows; a whole run makes 60, or as many as begin within 2,000 batches. Memory is the largest resident set of any step, above what was there when the samples and the libraries were.
+pass over the rows; a whole run makes 60, or as many as begin within 2,000 batches. Memory is the largest resident set
+of any step, above what was there when the samples and the libraries were.
 """
 
 SPEC = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(64,), rate=50.0)
