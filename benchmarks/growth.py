@@ -41,6 +41,7 @@ from hatlit.experiments.memory import peak_bytes, reset_peak
 from hatlit.experiments.report.document import Table
 from hatlit.files import write_atomically
 from hatlit.fusion.consensus import find_consensus
+from hatlit.fusion.experts import voices_of
 from hatlit.fusion.mixer import conditional
 from hatlit.methods.base import METHODS, SelectedSource, TransferTask
 from hatlit.methods.teachers import adapted_sources, frozen_bank, own_experts
@@ -201,7 +202,8 @@ def measure(point: Point, folder: Path) -> dict[str, dict[str, float]]:
     with step("bank"):
         bank = frozen_bank(task, experts=experts)
     with step("consensus"):
-        find_consensus(conditional(bank.probabilities), target.train_labels)
+        said = conditional(bank.probabilities)
+        find_consensus(said, target.train_labels, voices_of(said, target.train_labels, point.sources))
     del bank
     method = METHODS.get("hat").build(task)  # of what is there by now
     batches = TargetDataModule(method.rows(task), config.trainer.batch_size, 0, config.trainer.augment)

@@ -8,12 +8,12 @@ set that is not there is left out, and the page says so. Runs are kept in --out,
 
 from __future__ import annotations
 
+import csv
 import os
 import platform
 import shlex
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -140,18 +140,18 @@ Made by
 {command}
 ```
 
-on {date}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores; that call took {minutes:.0f}
-minutes, runs that were done before it not counted. Accuracies are in percent of the target's test part: mean over
-targets and seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get the same
-labels, the same splits, the same adapted sources, the same student and as many epochs. No option was chosen for one
-target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few targets an
-interval is wide, and resampling so few makes it rather too narrow than too wide. "kB moved" is what a network sees,
-"seconds" is the training of one run (median), two runs at a time. "gap closed" is the share of the way from
-`labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has.
-`hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made.
+on {date}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores. Preparation and training of all
+{runs} runs took {hours:.1f} hours of one core, as busy as it was. Accuracies are in percent of the target's test part:
+mean over targets and seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get
+the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was chosen
+for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few
+targets an interval is wide, and resampling so few makes it rather too narrow than too wide. "kB moved" is what a
+network sees, "seconds" is the training of one run (median), two runs at a time. "gap closed" is the share of the way
+from `labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device
+has. `hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
 
 The defaults of HaT were chosen while looking at some of these sets, at one label a class: SPAR, UWB, the paired set,
-UTD depth and FSDD ([research log](research-log.md)). The other sets, and 5 %, were first looked at here.
+UTD depth and FSDD ([research log](research-log.md)). The other sets, and 5 %, were first looked at afterwards.
 """
 
 
@@ -190,30 +190,57 @@ class ResultsConfig:
 
 def main(words: list[str]) -> int:
     """Runs every comparison and writes the page."""
-    display, began = Display(), time.perf_counter()
+    display = Display()
     try:
         config = parse(ResultsConfig, "results", "Makes docs/results.md.", words)
-        wanted = [one for one in SECTIONS if not config.sets or one.name in config.sets]
-        found = [one for one in wanted if not one.file or (DATA / one.file).is_file()]
+        found = found_sections(config)
         summaries = {one: [summary_of(one, level, config, display) for level in config.labels] for one in found}
     except InputError as error:
         print(f"results: {error}", file=sys.stderr)
         return 2
+    rows = [row for one in found for level in config.labels for row in rows_of(one, level, config)]
     head = HEAD.format(
         command=shlex.join(["python", "benchmarks/results.py", *words]),
         date=datetime.now(UTC).date(),
-        minutes=(time.perf_counter() - began) / 60,
+        runs=len(rows),
+        hours=sum(float(row[f"{part}_seconds"] or 0) for row in rows for part in ("preparation", "training")) / 3600,
+        left_out=left_out(found, config),
         cores=os.cpu_count(),
         hatlit=version("hatlit"),
         torch=version("torch"),
         python=platform.python_version(),
     )
-    left_out = [one.title for one in SECTIONS if one not in found]
-    absent = f"Not run this time: {'; '.join(left_out)}.\n" if left_out else ""
     sections = [section_of(one, several) for one, several in summaries.items()]
-    write_atomically(Path(config.page), "\n".join([head, overview(summaries), *sections, absent]))
+    write_atomically(Path(config.page), "\n".join([head, overview(summaries), *sections]))
     display.say(f"wrote {config.page}")
     return 0
+
+
+def found_sections(config: ResultsConfig) -> list[Section]:
+    """The sections that are asked for and whose recordings are there."""
+    wanted = [one for one in SECTIONS if not config.sets or one.name in config.sets]
+    return [one for one in wanted if not one.file or (DATA / one.file).is_file()]
+
+
+def left_out(found: Sequence[Section], config: ResultsConfig) -> str:
+    """What a reader might expect on the page and does not find there, in a sentence."""
+    absent = [
+        *[section.title.split(" (")[0] for section in SECTIONS if section not in found],
+        *[f"{level} of the labels" for level in LABELS if level not in config.labels],
+        *[f"`{method}`" for method in METHODS.names() if method not in config.methods],
+    ]
+    return f"Not run: {', '.join(absent)}." if absent else ""
+
+
+def folder_of(section: Section, level: str, config: ResultsConfig) -> Path:
+    """Where the runs of one comparison are kept."""
+    return Path(config.out) / f"{section.name}-{level.strip('%')}"
+
+
+def rows_of(section: Section, level: str, config: ResultsConfig) -> list[dict[str, str]]:
+    """The runs of one comparison, as they were written down."""
+    with (folder_of(section, level, config) / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def summary_of(section: Section, level: str, config: ResultsConfig, display: Display) -> dict[str, Any]:
@@ -223,7 +250,7 @@ def summary_of(section: Section, level: str, config: ResultsConfig, display: Dis
     seeds = min(config.seeds, section.most_seeds or config.seeds)
     words = [
         *("--modality", section.modality, *data, *section.more, "--seeds", str(seeds)),
-        *("--out", str(Path(config.out) / f"{section.name}-{level.strip('%')}"), "--methods", ",".join(config.methods)),
+        *("--out", str(folder_of(section, level, config)), "--methods", ",".join(config.methods)),
         *(["--labels.fraction", LABELS[level]] if LABELS[level] else few),
     ]
     for count in range(config.targets, 0, -1):

@@ -27,7 +27,7 @@ from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent
 from hatlit.files import write_atomically
 from hatlit.options import parse
-from results import DATA, LABELS, ROOT, SECTIONS, ResultsConfig, Section, is_rival, summary_of
+from results import LABELS, ROOT, ResultsConfig, Section, found_sections, is_rival, summary_of
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
 METHODS = (
@@ -100,8 +100,7 @@ def main(words: list[str]) -> int:
         config = parse(TransferConfig, "transfer", "How much of the gap each method closes.", words)
         shared = {name: getattr(config, name) for name in ("sets", "methods", "labels", "targets", "seeds", "out")}
         wanted = ResultsConfig(**shared)
-        found = [one for one in SECTIONS if not wanted.sets or one.name in wanted.sets]
-        found = [one for one in found if not one.file or (DATA / one.file).is_file()]
+        found = found_sections(wanted)
         summaries = {(one, level): summary_of(one, level, wanted, display) for level in wanted.labels for one in found}
     except InputError as error:
         print(f"transfer: {error}", file=sys.stderr)

@@ -56,7 +56,7 @@ def test_a_killed_run_ends_with_the_same_student_bit_for_bit(hatlit, options, tm
         stdout=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 600  # for a run that hangs; a busy machine may take its time
     while epochs_done(broken) < 8 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)

@@ -47,6 +47,11 @@ def test_what_does_not_change_the_result_does_not(changes):
     assert folder_of(out="elsewhere").path.name == folder_of().path.name
 
 
+def test_options_of_hat_leave_runs_of_other_methods_alone():
+    other = HaTConfig(mixer=MixerConfig(dim=64))
+    assert folder_of(method="kd", hat=other).path == folder_of(method="kd").path
+
+
 @pytest.mark.parametrize("target", ["../../escaped", "a/b", "/etc", "Ä b/../c", "x" * 300, ".."])
 def test_no_target_leads_out_of_the_folder_of_runs(tmp_path, target):
     folder = folder_of(target, out=str(tmp_path))

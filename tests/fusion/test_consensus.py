@@ -51,6 +51,26 @@ def test_two_that_agree_outweigh_three_that_do_not():
     assert agreement[:2].min() > 2 * agreement[2:].max()
 
 
+def test_a_voice_of_a_half_counts_half_as_much_and_none_not_at_all():
+    errors = torch.tensor([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]], dtype=torch.float64)
+    said = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]], dtype=torch.float64)
+    even = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    half = Consensus(errors, even, torch.tensor([1.0, 0.5]))
+    zero, one = 0.9 * 0.4**0.5, 0.3 * 0.8**0.5
+    believed = [zero / (zero + one), one / (zero + one)]
+    assert half(said)[0].tolist() == pytest.approx(believed)
+    assert half.agreement(said)[0].tolist() == pytest.approx([believed[0], 0.5 * believed[1]])
+    assert Consensus(errors, even, torch.tensor([1.0, 0.0]))(said)[0].tolist() == pytest.approx([0.75, 0.25])
+
+
+def test_two_with_no_voice_change_nothing_for_the_others():
+    said, truth = voices([0.97, 0.97, 0.7, 0.6, 0.6])
+    alone = find_consensus(said[:, 2:], nothing_known(len(truth)))
+    beside = find_consensus(said, nothing_known(len(truth)), torch.tensor([0.0, 0, 1, 1, 1]))
+    torch.testing.assert_close(beside.errors[2:], alone.errors)
+    torch.testing.assert_close(beside(said), alone(said[:, 2:]))
+
+
 def test_labels_count_as_the_truth():
     said, truth = voices([0.8, 0.8, 0.8], rows=200)
     swapped = said[..., [1, 0, 2, 3]]  # all of them call the first class the second, and the other way round
@@ -92,7 +112,9 @@ def test_one_rate_for_all_wrong_answers_stands_for_a_table_of_equal_ones():
     table = torch.where(torch.eye(3, dtype=torch.bool), right[:, :, None], (1 - right[:, :, None]) / 2)
     said = torch.rand(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     frequencies = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
-    torch.testing.assert_close(Consensus(right, frequencies)(said), Consensus(table, frequencies)(said))
+    for voices in (None, torch.tensor([1.0, 0.3])):
+        believed = Consensus(table, frequencies, voices)(said)
+        torch.testing.assert_close(Consensus(right, frequencies, voices)(said), believed)
 
 
 def test_many_classes_take_one_number_each_and_reliable_sources_are_still_found():

@@ -1,8 +1,11 @@
+import pytest
 import torch
+import torch.nn.functional as F
 
 from hatlit.config import ExpertsConfig
 from hatlit.encoders.base import InputSpec, build_classifier
-from hatlit.fusion.experts import train_expert
+from hatlit.fusion.experts import train_expert, voices_of
+from hatlit.types import UNLABELLED
 
 SPEC = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(32,))
 
@@ -36,3 +39,64 @@ def test_a_single_labelled_row_is_enough():
     view, label = few(1)
     expert = train_expert(untrained(), view, label, ExpertsConfig(steps=2), seed=0)
     assert torch.isfinite(expert(view)).all()
+
+
+def says(*columns):
+    """What each column says of the rows, by class number, as predictions (rows, N, 3)."""
+    return F.one_hot(torch.tensor(columns).T, 3).float()
+
+
+def unknown(said):
+    return torch.full((len(said),), UNLABELLED)
+
+
+TRUTH = [0, 1, 2] * 4
+#: Right on the first nine of twelve rows; another column errs on the last three in another manner.
+NEARLY = [*TRUTH[:9], 1, 2, 0]
+NEARLY_TOO = [*TRUTH[:9], 2, 0, 1]
+ALWAYS_ZERO = [0] * 12
+
+
+def test_experts_that_sources_bear_out_are_heard_in_full():
+    said = says(NEARLY, NEARLY_TOO, TRUTH, TRUTH)
+    assert voices_of(said, unknown(said), num_sources=2).tolist() == [1, 1, 1, 1]
+
+
+def test_experts_that_agree_with_each_other_alone_are_not_heard():
+    said = says(NEARLY, NEARLY_TOO, ALWAYS_ZERO, ALWAYS_ZERO)
+    assert voices_of(said, unknown(said), num_sources=2).tolist() == pytest.approx([1, 1, 0, 0])
+
+
+def test_the_voice_is_the_ratio_of_agreements_beyond_chance():
+    halfway = [*TRUTH[:6], *[1, 2, 0] * 2]  # with either source on 6 or 7.5 of 12 rows on average
+    said = says(TRUTH, NEARLY, halfway, halfway)
+    # Every column has each class four times, so chance is a third. Sources agree on 9 of 12 rows, an expert with the
+    # first source on 6 and with the second on 9, which says the same of the last three rows.
+    kappa_sources = (9 / 12 - 1 / 3) / (2 / 3)
+    kappa_experts = ((6 / 12 - 1 / 3) / (2 / 3) + (9 / 12 - 1 / 3) / (2 / 3)) / 2
+    expected = min(1, kappa_experts / (0.75 * kappa_sources))
+    assert voices_of(said, unknown(said), num_sources=2)[2:].tolist() == pytest.approx([expected, expected])
+    assert 0.9 < expected < 1
+
+
+def test_labelled_rows_bear_nobody_out():
+    said = says(NEARLY, NEARLY_TOO, [*TRUTH[:9], 0, 0, 0], [*TRUTH[:9], 0, 0, 0])
+    label = torch.tensor([*TRUTH[:9], UNLABELLED, UNLABELLED, UNLABELLED])
+    assert voices_of(said, unknown(said), num_sources=2)[2:].min() > 0.9
+    assert voices_of(said, label, num_sources=2)[2:].max() < 0.5
+    assert voices_of(said, torch.tensor(TRUTH), num_sources=2)[2:].min() > 0.9  # where all are labelled, all count
+
+
+def test_beside_a_single_source_experts_are_one_voice_together():
+    said = says(NEARLY, TRUTH, TRUTH)
+    assert voices_of(said, unknown(said), num_sources=1).tolist() == [1, 0.5, 0.5]
+
+
+def test_sources_alone_are_all_heard():
+    said = says(NEARLY, ALWAYS_ZERO)
+    assert voices_of(said, unknown(said), num_sources=2).tolist() == [1, 1]
+
+
+def test_sources_that_say_nothing_but_one_class_bear_nobody_out():
+    said = says(ALWAYS_ZERO, ALWAYS_ZERO, TRUTH)
+    assert torch.isfinite(voices_of(said, unknown(said), num_sources=2)).all()

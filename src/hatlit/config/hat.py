@@ -17,6 +17,8 @@ class MixerConfig:
         weights: whether attention moves the weights of the sources away from the prior, or they stay there.
         prior: what the weights of a sample start from: how far each source says what all of them together make
             likely (consensus), or all alike (uniform).
+        discount_experts: whether, in the consensus, the target's own experts count less where they agree with sources
+            less than sources agree with each other.
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
@@ -29,6 +31,7 @@ class MixerConfig:
 
     weights: Literal["attention", "prior"] = "attention"
     prior: Literal["consensus", "uniform"] = "consensus"
+    discount_experts: bool = True
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from hatlit.config import TrainConfig
 from hatlit.errors import InputError
 from hatlit.files import write_atomically
+from hatlit.methods.base import METHODS
 
 #: Options that do not change the result, and so not the name of the run either.
 WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds", "map_above", "num_nodes")
@@ -41,7 +42,8 @@ class RunFolder:
             target: name of the target.
             made_of: hashes of what else the result depends on: labels, data or zoo, code.
         """
-        options = {key: value for key, value in asdict(config).items() if key not in WITHOUT_EFFECT}
+        unread = {*WITHOUT_EFFECT, *METHODS.get(config.method).unread_options}
+        options = {key: value for key, value in asdict(config).items() if key not in unread}
         for part in ("trainer", "cache"):
             options[part] = {key: value for key, value in options[part].items() if key not in WITHOUT_EFFECT}
         known_by = json.dumps([options, target, list(made_of)], sort_keys=True)

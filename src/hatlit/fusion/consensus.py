@@ -33,27 +33,31 @@ class Consensus(nn.Module):
         errors: (N, K, K) how often source i says class j (last axis) of samples of class k; rows sum to one. Or (N, K),
             how often it is right about samples of class k, where it takes them for each other class equally often.
         frequencies: (K,) of the classes; sum to one.
+        voices: (N,) how much the word of each source counts, from 0 to 1; one each where they are not given.
     """
 
     errors: Tensor
     frequencies: Tensor
+    voices: Tensor
 
-    def __init__(self, errors: Tensor, frequencies: Tensor) -> None:
+    def __init__(self, errors: Tensor, frequencies: Tensor, voices: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("errors", errors, persistent=False)
         self.register_buffer("frequencies", frequencies, persistent=False)
+        voices = errors.new_ones(len(errors)) if voices is None else voices.to(errors)
+        self.register_buffer("voices", voices, persistent=False)
 
     def forward(self, said: Tensor) -> Tensor:
         """What to believe of samples of which the sources say (B, N, K): (B, K), rows sum to one."""
-        evidence = _evidence(said, self.errors)
+        evidence = _evidence(said, self.errors, self.voices)
         return torch.softmax(evidence + self.frequencies.log(), dim=-1)
 
     def agreement(self, said: Tensor) -> Tensor:
-        """How far each source says of a sample what is to be believed: (B, N, K) gives (B, N), from 0 to 1."""
-        return torch.einsum("bnk,bk->bn", said, self(said))
+        """How far each source says of a sample what is to be believed, times its voice: (B, N, K) gives (B, N)."""
+        return self.voices * torch.einsum("bnk,bk->bn", said, self(said))
 
 
-def find_consensus(said: Tensor, label: Tensor) -> Consensus:
+def find_consensus(said: Tensor, label: Tensor, voices: Tensor | None = None) -> Consensus:
     """Finds the error rates of sources from what they say about the same rows, by expectation maximisation.
 
     Labelled rows count as what they are labelled, so a source that errs on them is believed less.
@@ -61,27 +65,30 @@ def find_consensus(said: Tensor, label: Tensor) -> Consensus:
     Args:
         said: (rows, N, K) predictions over the target's classes, each summing to one.
         label: (rows,) class numbers, ``UNLABELLED`` where the class is not known.
+        voices: (N,) how much the word of each source counts, from 0 to 1; one each where they are not given.
     """
     said = said.double()
+    heard = said.new_ones(said.shape[1]) if voices is None else voices.to(said)
     known = label != UNLABELLED
     truth = F.one_hot(label[known], said.shape[-1]).to(said)
-    believed = said.mean(1)
+    believed = torch.einsum("bnk,n->bk", said, heard / heard.sum())
     for _ in range(ROUNDS):
         believed = believed.index_put((known,), truth)
-        consensus = Consensus(_errors(said, believed), (believed.sum(0) + 1) / (believed.sum() + believed.shape[-1]))
+        frequencies = (believed.sum(0) + 1) / (believed.sum() + believed.shape[-1])
+        consensus = Consensus(_errors(said, believed), frequencies, heard)
         believed = consensus(said)
     return consensus.float()
 
 
-def _evidence(said: Tensor, errors: Tensor) -> Tensor:
-    """Σ_i Σ_j said_ij · log errors_ikj: what speaks for class k (B, K) where the sources say (B, N, K)."""
+def _evidence(said: Tensor, errors: Tensor, voices: Tensor) -> Tensor:
+    """Σ_i voice_i Σ_j said_ij · log errors_ikj: what speaks for class k (B, K) where the sources say (B, N, K)."""
     if errors.ndim == 3:
-        return torch.einsum("bnj,nkj->bk", said, errors.clamp_min(SMALLEST).log())
+        return torch.einsum("bnj,nkj,n->bk", said, errors.clamp_min(SMALLEST).log(), voices)
     right = errors.clamp_min(SMALLEST).log()
     wrong = ((1 - errors) / max(1, errors.shape[-1] - 1)).clamp_min(SMALLEST).log()
-    evidence = said.sum(-1) @ wrong
+    evidence = (said.sum(-1) * voices) @ wrong
     # One source after the other: the product of all at once would be as large as all that is said, and slower.
-    for one, ahead in zip(said.unbind(1), right - wrong, strict=True):
+    for one, ahead in zip(said.unbind(1), voices[:, None] * (right - wrong), strict=True):
         evidence = evidence + one * ahead
     return evidence
 

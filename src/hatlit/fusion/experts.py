@@ -1,4 +1,4 @@
-"""The target's own experts: models that know its labelled few and nothing else."""
+"""The target's own experts: models that know its labelled few and nothing else, and how far to listen to them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ from hatlit.config import ExpertsConfig
 from hatlit.datamodules.base import MODALITIES
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.adapt import ROWS_A_STEP, freeze
+from hatlit.types import UNLABELLED
 
 #: Fewer labelled rows than this are shown more than once a step, changed at random each time.
 FEWEST_ROWS_A_STEP = 16
+
+#: Experts that agree with sources at least this far, measured by how far sources agree with each other, are heard in
+#: full. It is below one because sources share errors, which an expert that knows better does not.
+ENOUGH_AGREEMENT = 0.75
+
+
+#: Agreement below this counts as this much where something is divided by it.
+SMALLEST_AGREEMENT = 1e-3
 
 
 def train_expert(model: Classifier, view: Tensor, label: Tensor, config: ExpertsConfig, seed: int) -> Classifier:
@@ -42,3 +51,45 @@ def train_expert(model: Classifier, view: Tensor, label: Tensor, config: Experts
         optimizer.step()
         schedule.step()
     return freeze(model)
+
+
+def voices_of(said: Tensor, label: Tensor, num_sources: int) -> Tensor:
+    """How much the word of each source and each expert counts: sources 1, experts as far as sources bear them out.
+
+    Experts that learned the same few labels agree with each other whether or not they are right, so only their
+    agreement with sources says something: beyond chance (Cohen's kappa), relative to that of the sources among
+    themselves. A single source cannot show how far sources agree; then the experts count as one voice together.
+
+    Args:
+        said: (rows, N, K) predictions, the sources' before the experts'.
+        label: (rows,) class numbers, ``UNLABELLED`` where the class is not known. Labelled rows are left out where
+            there are others, as all have learned them.
+        num_sources: how many of the N are sources.
+
+    Returns:
+        (N,) from 0 to 1.
+    """
+    voices = said.new_ones(said.shape[1])
+    num_experts = said.shape[1] - num_sources
+    if not num_experts:
+        return voices
+    if num_sources == 1:
+        voices[num_sources:] = 1 / num_experts
+        return voices
+    unknown = label == UNLABELLED
+    kappa = _kappas(said[unknown] if unknown.any() else said)
+    among_sources = kappa[:num_sources, :num_sources].sum() / (num_sources * (num_sources - 1))
+    with_experts = kappa[num_sources:, :num_sources].mean()
+    borne_out = with_experts / (ENOUGH_AGREEMENT * among_sources.clamp_min(SMALLEST_AGREEMENT))
+    voices[num_sources:] = borne_out.clamp(0, 1)
+    return voices
+
+
+def _kappas(said: Tensor) -> Tensor:
+    """Cohen's kappa of each pair of columns (rows, N, K), by most likely class: (N, N), 0 on the diagonal."""
+    chosen = F.one_hot(said.argmax(-1), said.shape[-1]).to(said)
+    same = torch.einsum("bik,bjk->ij", chosen, chosen) / len(chosen)
+    shares = chosen.mean(0)
+    by_chance = shares @ shares.T
+    kappa = torch.where(by_chance < 1, (same - by_chance) / (1 - by_chance).clamp_min(SMALLEST_AGREEMENT), 0.0)
+    return kappa.fill_diagonal_(0)

@@ -36,6 +36,11 @@ class HaTNoExperts(HaT):
     """HaT without models of the target's own: the sources alone are asked."""
 
 
+@register_method("hat_no_discount")
+class HaTNoDiscount(HaT):
+    """HaT that listens to the target's own experts as much as to sources, whether or not sources bear them out."""
+
+
 @register_method("hat_no_dictionary")
 class HaTNoDictionary(HaT):
     """HaT without the knowledge dictionary: the student learns from the mixer as it is at each batch."""

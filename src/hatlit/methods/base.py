@@ -111,6 +111,9 @@ class TransferMethod(L.LightningModule, ABC):
     #: Whether it knows what no method could know, and only marks what there is to gain.
     is_oracle: ClassVar[bool] = False
 
+    #: Parts of the options that it never looks at; its finished runs stay valid when those change.
+    unread_options: ClassVar[tuple[str, ...]] = ("hat",)
+
     #: What predicts in the end: the student that the options name, a source of its own size, or several sources.
     leaves: ClassVar[Literal["student", "source", "ensemble"]] = "student"
 

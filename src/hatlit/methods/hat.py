@@ -14,7 +14,8 @@ from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.fusion.bank import SourceBank, SourceOutputs
 from hatlit.fusion.cache import weights_hash
-from hatlit.fusion.consensus import find_consensus
+from hatlit.fusion.consensus import Consensus, find_consensus
+from hatlit.fusion.experts import voices_of
 from hatlit.fusion.mixer import (
     CrossAttentionMixer,
     conditional,
@@ -81,6 +82,8 @@ class HaT(StudentMethod):
         InputError: the options name a schedule or a loss that nobody registered.
     """
 
+    unread_options = ()
+
     alpha: Tensor
     _priors: Tensor
     _views: Tensor
@@ -103,8 +106,7 @@ class HaT(StudentMethod):
         self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
         self.register_buffer("alpha", torch.tensor(0.0))
         outputs = bank(torch.arange(len(rows)))
-        agreed = config.mixer.prior == "consensus"
-        self.consensus = find_consensus(conditional(outputs.probabilities), rows.label) if agreed else None
+        self.consensus = self._agree(outputs, rows.label) if config.mixer.prior == "consensus" else None
         self.register_buffer("_priors", self.prior(outputs).detach(), persistent=False)
         self.register_buffer("_views", rows.target, persistent=False)
         self.register_buffer("_labels", rows.label, persistent=False)
@@ -225,6 +227,11 @@ class HaT(StudentMethod):
         features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
         self.student.train(was_training)
         return self.mix(features, outputs, prior)
+
+    def _agree(self, outputs: SourceOutputs, label: Tensor) -> Consensus:
+        said = conditional(outputs.probabilities)
+        voices = voices_of(said, label, len(self.bank.sources)) if self.config.mixer.discount_experts else None
+        return find_consensus(said, label, voices)
 
     def _mixer_loss(self, weights: Tensor, fused: Tensor, prior: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED
