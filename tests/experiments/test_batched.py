@@ -98,6 +98,7 @@ def test_one_target_may_predict_afterwards_without_the_others(task):
         ("kd", {"optimizer__accumulate": 2}, "neither clip nor accumulate"),
         ("kd", {"optimizer__clip_norm": 1}, "neither clip nor accumulate"),
         ("hat", {"hat__mixer__train_heads": "true"}, "no head may learn"),
+        ("labels_only", {"student": "cnn_gru_nano"}, "is recurrent"),
     ],
 )
 def test_what_cannot_be_stacked_is_refused(task, method, options, says):

@@ -166,3 +166,5 @@ def _refuse_what_cannot_be_stacked(method: StudentMethod) -> None:
         )
     if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in method.modules()):
         raise InputError(f"The student of {name} has batch norm, whose statistics cannot be stacked; take another.")
+    if any(isinstance(one, nn.RNNBase) for one in method.modules()):
+        raise InputError(f"The student of {name} is recurrent, which torch cannot stack; take another.")
