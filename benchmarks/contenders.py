@@ -26,8 +26,8 @@ from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
+from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
-from hatlit.experiments.tracking import EpochTable
 from hatlit.fusion.mixer import CrossAttentionMixer, fuse, mixer_loss
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS, SelectedSource, TransferTask

@@ -178,7 +178,11 @@ LEAST = [
     ),
     (InjectionConfig, "hat.injection.", {"weight": 0, "temperature": 0.01, "sharpen": 0, "hint_weight": 0}),
     (OptimizerConfig, "optimizer.", {"learning_rate": 0, "weight_decay": 0, "clip_norm": 0, "accumulate": 1}),
-    (TrainerConfig, "trainer.", {"max_epochs": 1, "batch_size": 2, "devices": 1, "checkpoint_seconds": 0}),
+    (
+        TrainerConfig,
+        "trainer.",
+        {"max_epochs": 1, "batch_size": 2, "devices": 1, "num_nodes": 1, "checkpoint_seconds": 0},
+    ),
     (ExpansionConfig, "", {"jobs": 0, "num_sources": 1}),
     (TrainConfig, "", {"jobs": 0, "num_sources": 1, "seed": 0}),
     (CompareConfig, "", {"jobs": 0, "num_sources": 1, "seeds": 1}),
@@ -211,6 +215,10 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
         (lambda: SelectionConfig(keep=0.0), "--selection.keep must lie above 0 and at most at 1, not 0.0."),
         (lambda: SelectionConfig(keep=1.1), "--selection.keep must lie above 0 and at most at 1, not 1.1."),
         (lambda: MixerConfig(dim=10, heads=4), r"--hat.mixer.dim \(10\) must be a multiple of --hat.mixer.heads \(4\)"),
+        (
+            lambda: TrainerConfig(batch_size=5, devices=3, num_nodes=2),
+            "--trainer.batch_size 5 leaves some of 6 processes without a sample",
+        ),
         (lambda: CompareConfig(methods=" ,"), "--methods names none"),
         (lambda: CompareConfig(targets=[]), "--targets names none"),
     ],

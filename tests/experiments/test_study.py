@@ -59,7 +59,7 @@ def test_help(capsys):
         ("labels --values none", "not 'none'."),
         ("labels --seeds 0", "--seeds must be at least 1, not 0."),
         ("labels --targets ,", "--targets names none"),
-        ("labels --trainer.devices 2", "--trainer.devices must stay 1"),
+        ("labels --trainer.devices 2", "--trainer.devices and --trainer.num_nodes must stay 1"),
         ("labels --wandb off", "Unknown option 'wandb'"),
     ],
 )

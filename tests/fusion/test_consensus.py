@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatlit.fusion.consensus import Consensus, find_consensus
+from hatlit.fusion.consensus import TOLD_APART, Consensus, find_consensus
 from hatlit.types import UNLABELLED
 
 
@@ -105,3 +105,28 @@ def test_the_order_of_the_sources_does_not_matter():
     one, other = (find_consensus(part, nothing_known(50)) for part in (said, said[:, order]))
     torch.testing.assert_close(one(said), other(said[:, order]))
     torch.testing.assert_close(one.errors[order], other.errors)
+
+
+def test_one_rate_for_all_wrong_answers_stands_for_a_table_of_equal_ones():
+    right = torch.tensor([[0.9, 0.6, 0.7], [0.5, 0.8, 0.4]], dtype=torch.float64)
+    table = torch.where(torch.eye(3, dtype=torch.bool), right[:, :, None], (1 - right[:, :, None]) / 2)
+    said = torch.rand(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    frequencies = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    for voices in (None, torch.tensor([1.0, 0.3])):
+        believed = Consensus(table, frequencies, voices)(said)
+        torch.testing.assert_close(Consensus(right, frequencies, voices)(said), believed)
+
+
+def test_many_classes_take_one_number_each_and_reliable_sources_are_still_found():
+    classes = TOLD_APART + 20
+    said, truth = voices([0.9, 0.8, 0.5, 0.3], rows=6 * classes, classes=classes)
+    consensus = find_consensus(said, nothing_known(len(truth)))
+    assert consensus.errors.shape == (4, classes)
+    assert ((consensus.errors >= 0) & (consensus.errors <= 1)).all()
+    assert consensus.errors.mean(1).tolist() == pytest.approx([0.9, 0.8, 0.5, 0.3], abs=0.12)
+    assert share(consensus(said), truth) > share(said.mean(1), truth)
+
+
+def test_with_as_many_classes_as_are_told_apart_the_table_is_whole():
+    said, truth = voices([0.9, 0.8], rows=TOLD_APART, classes=TOLD_APART)
+    assert find_consensus(said, nothing_known(len(truth))).errors.shape == (2, TOLD_APART, TOLD_APART)

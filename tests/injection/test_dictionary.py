@@ -47,7 +47,7 @@ def test_recorded_quality_never_gets_worse(accuracies, strict):
 def test_nothing_is_written_below_the_threshold():
     dictionary = KnowledgeDictionary(2, 2, DictionaryConfig(threshold=0.9))
     assert not dictionary.accepts(0.89)
-    assert not dictionary.is_written
+    assert dictionary.writes == 0
 
 
 def test_entries_are_looked_up_by_row_and_kept_in_the_state():

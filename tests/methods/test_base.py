@@ -54,6 +54,21 @@ def test_mean_over_no_rows_is_a_zero_that_can_go_backward():
     assert values.grad.tolist() == [0, 0, 0]
 
 
+def test_two_processes_average_their_gradients_to_that_of_all_rows(monkeypatch):
+    """One process has three labelled rows, the other has one; the mean of their means would be another number."""
+    rows = torch.tensor([[1.0, 2.0, 3.0, 9.0], [0.5, 0.0, 0.0, 0.0]], dtype=torch.float64)
+    masks = torch.tensor([[True, True, True, False], [True, False, False, False]])
+    weight = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    mean_over_rows((weight * rows.flatten()).square(), masks.flatten()).backward()
+    alone, weight.grad = weight.grad, None
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda count: count.fill_(int(masks.sum())))
+    losses = [mean_over_rows((weight * own).square(), mask) for own, mask in zip(rows, masks, strict=True)]
+    torch.stack(losses).mean().backward()  # what DDP does with gradients
+    torch.testing.assert_close(weight.grad, alone)
+
+
 def test_global_step_counts_every_optimizer(task):
     _, alone = run(task("labels_only"))
     _, pair = run(task("hat"))

@@ -137,8 +137,10 @@ class CompareConfig(ExpansionConfig):
             if not getattr(self, option):
                 raise InputError(f"--{option} names none; give at least one.")
         at_least("", self, seeds=1)
-        if self.trainer.devices > 1:
-            raise InputError("A comparison shares its runs among --jobs; --trainer.devices must stay 1.")
+        if self.trainer.num_processes > 1:
+            raise InputError(
+                "A comparison shares its runs among --jobs; --trainer.devices and --trainer.num_nodes must stay 1."
+            )
 
 
 @dataclass
@@ -163,8 +165,10 @@ class StudyConfig(ExpansionConfig):
         if not self.targets:
             raise InputError("--targets names none; give at least one.")
         at_least("", self, seeds=1)
-        if self.trainer.devices > 1:
-            raise InputError("A study shares its runs among --jobs; --trainer.devices must stay 1.")
+        if self.trainer.num_processes > 1:
+            raise InputError(
+                "A study shares its runs among --jobs; --trainer.devices and --trainer.num_nodes must stay 1."
+            )
 
 
 @dataclass

@@ -163,7 +163,8 @@ class TrainerConfig:
         batch_size: samples a step, labelled and unlabelled together.
         augment: whether the student's view is randomly changed while training.
         accelerator: cpu, gpu, or auto.
-        devices: processes that train together (Lightning DDP above one).
+        devices: processes that train together on each machine (Lightning DDP above one).
+        num_nodes: machines that train together; torchrun starts the processes on each.
         precision: number format of activations, as Lightning names it.
         checkpoint_seconds: shortest time between two checkpoints; 0 writes one after each epoch.
     """
@@ -174,11 +175,23 @@ class TrainerConfig:
     augment: bool = True
     accelerator: str = "auto"
     devices: int = 1
+    num_nodes: int = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     checkpoint_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        at_least("trainer.", self, max_epochs=1, max_steps=1, batch_size=2, devices=1, checkpoint_seconds=0)
+        at_least("trainer.", self, max_epochs=1, max_steps=1, batch_size=2, devices=1, num_nodes=1)
+        at_least("trainer.", self, checkpoint_seconds=0)
+        if self.batch_size < self.num_processes:
+            raise InputError(
+                f"--trainer.batch_size {self.batch_size} leaves some of {self.num_processes} processes without a "
+                "sample; make it at least as large as --trainer.devices times --trainer.num_nodes."
+            )
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes train together, on all machines."""
+        return self.devices * self.num_nodes
 
 
 @dataclass

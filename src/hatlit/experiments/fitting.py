@@ -80,12 +80,13 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
         InputError: the hardware that the options ask for is not there.
     """
     # Everything that is not a parameter is equal in all processes by construction, so DDP need not send it each step.
-    strategy: Any = DDPStrategy(broadcast_buffers=False) if config.devices > 1 else "auto"
+    strategy: Any = DDPStrategy(broadcast_buffers=False) if config.num_processes > 1 else "auto"
     try:
         with quiet_lightning():
             return L.Trainer(
                 accelerator=config.accelerator,
                 devices=config.devices,
+                num_nodes=config.num_nodes,
                 strategy=strategy,
                 precision=config.precision,
                 max_epochs=config.max_epochs,

@@ -20,7 +20,7 @@ from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 
 #: Options that do not change the result, and so not the name of the run either.
-WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds", "map_above")
+WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds", "map_above", "num_nodes")
 
 
 class RunFolder:

@@ -18,6 +18,10 @@ ROUNDS = 10
 #: Rows that each entry of an error table is believed to rest on before any is seen.
 BELIEVED_ROWS = 0.3
 
+#: Up to this many classes each mistake of a source has a rate of its own. With more, most would rest on no row at all,
+#: and the time to find them grows with the square of the classes; so all wrong answers to a class then share one rate.
+TOLD_APART = 100
+
 #: Error rates below this count as this much, so that no single source can rule a class out.
 SMALLEST = 1e-4
 
@@ -26,7 +30,8 @@ class Consensus(nn.Module):
     """Error rates of the sources, and what follows from them for a sample.
 
     Args:
-        errors: (N, K, K) how often source i says class j (last axis) of samples of class k; rows sum to one.
+        errors: (N, K, K) how often source i says class j (last axis) of samples of class k; rows sum to one. Or (N, K),
+            how often it is right about samples of class k, where it takes them for each other class equally often.
         frequencies: (K,) of the classes; sum to one.
         voices: (N,) how much the word of each source counts, from 0 to 1; one each where they are not given.
     """
@@ -44,7 +49,7 @@ class Consensus(nn.Module):
 
     def forward(self, said: Tensor) -> Tensor:
         """What to believe of samples of which the sources say (B, N, K): (B, K), rows sum to one."""
-        evidence = torch.einsum("bnj,nkj,n->bk", said, self.errors.clamp_min(SMALLEST).log(), self.voices)
+        evidence = _evidence(said, self.errors, self.voices)
         return torch.softmax(evidence + self.frequencies.log(), dim=-1)
 
     def agreement(self, said: Tensor) -> Tensor:
@@ -75,8 +80,25 @@ def find_consensus(said: Tensor, label: Tensor, voices: Tensor | None = None) ->
     return consensus.float()
 
 
+def _evidence(said: Tensor, errors: Tensor, voices: Tensor) -> Tensor:
+    """Σ_i voice_i Σ_j said_ij · log errors_ikj: what speaks for class k (B, K) where the sources say (B, N, K)."""
+    if errors.ndim == 3:
+        return torch.einsum("bnj,nkj,n->bk", said, errors.clamp_min(SMALLEST).log(), voices)
+    right = errors.clamp_min(SMALLEST).log()
+    wrong = ((1 - errors) / max(1, errors.shape[-1] - 1)).clamp_min(SMALLEST).log()
+    evidence = (said.sum(-1) * voices) @ wrong
+    # One source after the other: the product of all at once would be as large as all that is said, and slower.
+    for one, ahead in zip(said.unbind(1), voices[:, None] * (right - wrong), strict=True):
+        evidence = evidence + one * ahead
+    return evidence
+
+
 def _errors(said: Tensor, believed: Tensor) -> Tensor:
     num_classes = said.shape[-1]
+    if num_classes > TOLD_APART:
+        right = torch.stack([(one * believed).sum(0) for one in said.unbind(1)])
+        start = right.sum(-1, keepdim=True) / len(said)
+        return (right + BELIEVED_ROWS * num_classes * start) / (believed.sum(0) + BELIEVED_ROWS * num_classes)
     accuracy = torch.einsum("bnk,bk->n", said, believed) / len(said)
     same = torch.eye(num_classes).to(said)
     wrong = (1 - accuracy) / max(1, num_classes - 1)

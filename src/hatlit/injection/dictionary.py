@@ -47,11 +47,6 @@ class KnowledgeDictionary(nn.Module):
         self.register_buffer("best", torch.tensor(-1.0))
         self.register_buffer("writes", torch.tensor(0))
 
-    @property
-    def is_written(self) -> bool:
-        """Whether any fused prediction has passed the gate."""
-        return bool(self.writes > 0)
-
     def accepts(self, accuracy: float) -> bool:
         """Whether fused predictions of a mixer of this accuracy would be taken."""
         kept = float(torch.tensor(accuracy, dtype=self.best.dtype))  # equal accuracies must stay equal when kept

@@ -157,14 +157,19 @@ class TransferMethod(L.LightningModule, ABC):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """One AdamW a trained part, all on the same schedule."""
-        optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW([{"params": parameters, **self.optimizer_settings(part)}], fused=True)
-            for part, parameters in self.trained_parts().items()
-        ]
-        if self.optimizer_config.schedule == "constant":
-            return optimizers, []
+        optimizers = [self.optimizer_of(part, parameters) for part, parameters in self.trained_parts().items()]
         steps = self._planned_steps()
-        return optimizers, [torch.optim.lr_scheduler.CosineAnnealingLR(one, T_max=steps) for one in optimizers]
+        return optimizers, [schedule for one in optimizers for schedule in self.schedules_of(one, steps)]
+
+    def optimizer_of(self, part: str, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
+        """What moves one part."""
+        return torch.optim.AdamW([{"params": parameters, **self.optimizer_settings(part)}], fused=True)
+
+    def schedules_of(self, optimizer: torch.optim.Optimizer, steps: int) -> list[Any]:
+        """What changes the learning rate over so many steps, if anything does."""
+        if self.optimizer_config.schedule == "constant":
+            return []
+        return [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds the losses up, goes backward once, and steps every optimizer when its batches are complete."""
@@ -267,8 +272,21 @@ class StudentMethod(TransferMethod):
         return self.student(view)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy on the labelled rows."""
-        return {"student": mean_over_rows(*label_losses(self.student(batch.target), batch.label))}
+        """What the rows of a batch cost."""
+        return self.cost(self.look_up(batch))
+
+    def look_up(self, batch: Batch) -> Any:
+        """All that ``cost`` has to know of a batch, as a nest of tensors: of its rows, or of the target as a whole."""
+        return batch.target, batch.label
+
+    def cost(self, seen: Any) -> dict[str, Tensor]:
+        """The loss of each trained part, from what was looked up and the trained parts alone.
+
+        Many students can then be trained in one go, see ``hatlit.experiments.batched``. Here: cross-entropy on the
+        labelled rows.
+        """
+        view, label = seen
+        return {"student": mean_over_rows(*label_losses(self.student(view), label))}
 
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The student."""
@@ -306,11 +324,17 @@ def mean_over_rows(values: Tensor, mask: Tensor) -> Tensor:
     Every process divides by the global count, and by its own share of the gradient averaging that DDP does, so that the
     averaged gradient is the one a single process would have computed.
     """
-    count = mask.sum()
-    if _world_size() > 1:
-        count = count.clone()
-        torch.distributed.all_reduce(count)
+    count = sum_over_processes(mask.sum())
     return torch.where(mask, values, torch.zeros_like(values)).sum() * _world_size() / count.clamp_min(1)
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of what each process has, the same to the last bit in all of them; no gradient passes through."""
+    if _world_size() == 1:
+        return values
+    total = values.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total
 
 
 def _world_size() -> int:

@@ -34,6 +34,20 @@ class Lesson(NamedTuple):
     label: Tensor
 
 
+class Seen(NamedTuple):
+    """One batch, before the student has looked at it.
+
+    Attributes:
+        view: (B, channels, *shape) as the student sees it.
+        outputs: what the sources say.
+        label: (B,) class numbers, ``UNLABELLED`` where the class is not known.
+    """
+
+    view: Tensor
+    outputs: SourceOutputs
+    label: Tensor
+
+
 class DistillingMethod(StudentMethod):
     """Base of methods whose student learns from the labels and, on every row, from what frozen sources say of it.
 
@@ -79,9 +93,13 @@ class DistillingMethod(StudentMethod):
         hint = [] if self.hint is None else list(self.hint.parameters())
         return {"student": [*self.student.parameters(), *hint]}
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
+    def look_up(self, batch: Batch) -> Seen:
+        """Asks the sources about a batch."""
+        return Seen(batch.target, self.bank(batch.index), batch.label)
+
+    def cost(self, seen: Seen) -> dict[str, Tensor]:
         """Labels, what is taught, and the hint."""
-        lesson = self.lesson(batch)
+        lesson = self._lesson(seen)
         told = self.divergence(lesson, self.taught(lesson))
         return {"student": self.student_loss(lesson, told, self.missed(lesson))}
 
@@ -104,7 +122,10 @@ class DistillingMethod(StudentMethod):
 
     def lesson(self, batch: Batch) -> Lesson:
         """Asks student and sources about a batch."""
-        return Lesson(*self.student.both(batch.target), self.bank(batch.index), batch.label)
+        return self._lesson(self.look_up(batch))
+
+    def _lesson(self, seen: Seen) -> Lesson:
+        return Lesson(*self.student.both(seen.view), seen.outputs, seen.label)
 
 
 def even_weights(outputs: SourceOutputs) -> Tensor:

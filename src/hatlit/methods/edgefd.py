@@ -13,7 +13,7 @@ from hatlit.encoders.base import Classifier
 from hatlit.fusion.adapt import freeze
 from hatlit.fusion.bank import SourceBank, run
 from hatlit.methods.base import TransferTask, register_method
-from hatlit.methods.distilling import DistillingMethod, Lesson
+from hatlit.methods.distilling import DistillingMethod, Seen
 from hatlit.types import Batch
 from hatlit.zoo.card import Centroids
 
@@ -64,11 +64,11 @@ class EdgeFD(DistillingMethod):
         method.speaks.copy_(who_speaks(torch.stack(distances, dim=1)))
         return method
 
-    def lesson(self, batch: Batch) -> Lesson:
-        """Asks student and sources; a source abstains on rows that it does not speak for."""
-        lesson = super().lesson(batch)
-        said = lesson.outputs.probabilities * self.speaks[batch.index].unsqueeze(-1)
-        return lesson._replace(outputs=lesson.outputs._replace(probabilities=said))
+    def look_up(self, batch: Batch) -> Seen:
+        """Asks the sources; one abstains on rows that it does not speak for."""
+        seen = super().look_up(batch)
+        said = seen.outputs.probabilities * self.speaks[batch.index].unsqueeze(-1)
+        return seen._replace(outputs=seen.outputs._replace(probabilities=said))
 
 
 def distance_to_domain(features: Tensor, centroids: Centroids) -> Tensor:

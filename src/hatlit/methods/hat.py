@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +29,41 @@ from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.losses.distillation import distillation
 from hatlit.injection.losses.hint import FeatureHint
 from hatlit.injection.schedule import SCHEDULES
-from hatlit.methods.base import StudentMethod, TransferTask, label_losses, mean_over_rows, register_method
+from hatlit.methods.base import (
+    StudentMethod,
+    TransferTask,
+    label_losses,
+    mean_over_rows,
+    register_method,
+    sum_over_processes,
+)
 from hatlit.methods.teachers import frozen_bank, own_experts
 from hatlit.types import UNLABELLED, Batch
 
 #: Rows a pass when the whole training part is looked at.
 ROWS_A_PASS = 1024
+
+
+class Seen(NamedTuple):
+    """One batch, before student and mixer have looked at it.
+
+    Attributes:
+        view: (B, channels, *shape) as the student sees it.
+        outputs: what the sources say.
+        prior: (B, N) what speaks for each of them before attention does.
+        known: (B, K) what the dictionary holds.
+        is_known: (B,) whether the student learns from that; of other rows it learns from the mixer as it is.
+        alpha: () how much of the loss comes from there.
+        label: (B,) class numbers, ``UNLABELLED`` where the class is not known.
+    """
+
+    view: Tensor
+    outputs: SourceOutputs
+    prior: Tensor
+    known: Tensor
+    is_known: Tensor
+    alpha: Tensor
+    label: Tensor
 
 
 @register_method("hat")
@@ -118,16 +147,21 @@ class HaT(StudentMethod):
             return {"lr": self.config.mixer.learning_rate, "weight_decay": self.config.mixer.weight_decay}
         return super().optimizer_settings(part)
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
+    def look_up(self, batch: Batch) -> Seen:
+        """Asks sources and dictionary about a batch; the dictionary knows no blends."""
+        rows, recorded = batch.index, len(self._labels)
+        known = self.dictionary(rows.clamp_max(recorded - 1))
+        is_known = (rows < recorded) & (self.config.dictionary.when != "never")
+        return Seen(batch.target, self.bank(rows), self._priors[rows], known, is_known, self.alpha, batch.label)
+
+    def cost(self, seen: Seen) -> dict[str, Tensor]:
         """One pass of the student serves both: its features ask the mixer, its logits learn from what was fused."""
-        features, logits = self.student.both(batch.target)
-        outputs = self.bank(batch.index)
+        features, logits = self.student.both(seen.view)
         query = features.detach() if self.config.mixer.detach_query else features
-        prior = self._priors[batch.index]
-        weights, fused = self.mix(query, outputs, prior)
+        weights, fused = self.mix(query, seen.outputs, seen.prior)
         losses = {
-            "mixer": self._mixer_loss(weights, fused, prior, batch.label),
-            "student": self._student_loss(features, logits, outputs, self._knowledge(batch.index, fused), batch.label),
+            "mixer": self._mixer_loss(weights, fused, seen.prior, seen.label),
+            "student": self._student_loss(features, logits, fused, seen),
         }
         return {part: losses[part] for part in self.trained_parts()}
 
@@ -222,32 +256,14 @@ class HaT(StudentMethod):
             loss = loss + self.config.mixer.head_pull * self.bank.distance_to_start()
         return loss
 
-    def _knowledge(self, rows: Tensor, fused: Tensor) -> Tensor | None:
-        """What the student is taught on training rows (B,): (B, K), None as long as nothing is known.
-
-        Blends are in no dictionary: of them it learns from the mixer as it is.
-        """
-        now = sharpen(fused.detach(), self.config.injection.sharpen)
-        if self.config.dictionary.when == "never":
-            return now
-        if not self.dictionary.is_written:
-            return None
-        recorded = len(self._labels)
-        kept = self.dictionary(rows.clamp_max(recorded - 1))
-        return torch.where((rows < recorded).unsqueeze(1), kept, now)
-
-    def _student_loss(
-        self, features: Tensor, logits: Tensor, outputs: SourceOutputs, knowledge: Tensor | None, label: Tensor
-    ) -> Tensor:
+    def _student_loss(self, features: Tensor, logits: Tensor, fused: Tensor, seen: Seen) -> Tensor:
         injection = self.config.injection
-        every_row = torch.ones_like(label, dtype=torch.bool)
-        loss = mean_over_rows(*label_losses(logits, label))
-        if knowledge is not None:
-            taught = distillation(logits, knowledge, injection.temperature)
-            told = injection.weight * mean_over_rows(taught, every_row)
-            loss = self._injection_loss(loss, told, float(self.alpha))
+        every_row = torch.ones_like(seen.label, dtype=torch.bool)
+        knowledge = torch.where(seen.is_known.unsqueeze(1), seen.known, sharpen(fused.detach(), injection.sharpen))
+        told = injection.weight * mean_over_rows(distillation(logits, knowledge, injection.temperature), every_row)
+        loss = self._injection_loss(mean_over_rows(*label_losses(logits, seen.label)), told, seen.alpha)
         if self.hint is not None:
-            missed = self.hint(features, outputs.features[: len(self.bank.sources)])
+            missed = self.hint(features, seen.outputs.features[: len(self.bank.sources)])
             loss = loss + injection.hint_weight * mean_over_rows(missed, every_row)
         return loss
 
@@ -262,11 +278,20 @@ class HaT(StudentMethod):
         if keeps and not self.dictionary.accepts(accuracy):
             return accuracy, weights.mean(0)
         if keeps:
-            everything = torch.arange(len(self._labels), device=self._labels.device)
-            _, fused = self.fused(self._views, self.bank(everything), self._priors[everything])
+            fused = self._fused_everywhere()
             self.dictionary.write(accuracy, sharpen(fused, self.config.injection.sharpen))
         self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
+
+    def _fused_everywhere(self) -> Tensor:
+        """Fused predictions (rows, K) on all training rows; several processes share the work and get the same."""
+        rows, trainer = torch.arange(len(self._labels), device=self._labels.device), self.trainer
+        share = -(-len(rows) // trainer.world_size)
+        mine = rows[trainer.global_rank * share : (trainer.global_rank + 1) * share]
+        _, fused = self.fused(self._views[mine], self.bank(mine), self._priors[mine])
+        everywhere = fused.new_zeros(len(rows), fused.shape[-1])
+        everywhere[mine] = fused
+        return sum_over_processes(everywhere)
 
 
 def blends_of(task: TransferTask) -> Blends:

@@ -78,7 +78,7 @@ class FewLabelSampler(Sampler[BatchPlan]):
         for step in range(len(self)):
             known = labelled[step * self.labelled_per_batch :][: self.labelled_per_batch]
             unknown = unlabelled[step * self.unlabelled_per_batch :][: self.unlabelled_per_batch]
-            place = torch.cat([torch.arange(len(known)), torch.arange(len(unknown))])
+            place = torch.arange(len(known) + len(unknown))
             seed = _mix(self._seed, self._epoch, step, AUGMENTATION) if self._augment else None
             yield BatchPlan(torch.cat([known, unknown]), place % self._world_size == self._rank, seed)
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from hatlit.registry import Registry
 
 #: An entry combines the mean label loss and the weighted mean dictionary loss: (labels, dictionary, alpha) to a total.
-InjectionLoss = Callable[[Tensor, Tensor, float], Tensor]
+#: Alpha is zero until the dictionary is first written.
+InjectionLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 INJECTION_LOSSES: Registry[InjectionLoss] = Registry(
     "injection loss", home="hatlit.injection.losses", group="hatlit.injection_losses"
