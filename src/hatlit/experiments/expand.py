@@ -92,16 +92,15 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
     _check(config, folder, plan)
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
-    with folder.alone(display.say):
+    with open_executor(config) as execute, folder.alone(display.say):
         folder.start(config)
         zoo = _found(folder, data, given, plan, config, display)
         rows: list[Row] = []
-        with open_executor(config) as execute:
-            for number, domains in plan.rounds.items():
-                came = _round(number, domains, folder, zoo, config, execute, display)
-                _publish(came, folder, zoo, data)
-                rows += came
-                folder.write("results.csv", as_csv(rows))
+        for number, domains in plan.rounds.items():
+            came = _round(number, domains, folder, zoo, config, execute, display)
+            _publish(came, folder, zoo, data)
+            rows += came
+            folder.write("results.csv", as_csv(rows))
         summary = {
             "data": data.name,
             "is_demo": data.is_demo,
