@@ -15,7 +15,7 @@ CARDS = {"e": card(3), "d": card(2, ("c", "a")), "c": card(1, ("a", "b")), "b": 
 
 
 def row(number, target, accuracy, alone, sources, **changes):
-    students = sum(CARDS[name].round > 0 for name in sources)
+    students = sum(CARDS[name].round > 0 for name in sources or ())
     return {
         **{"round": number, "target": target, "accuracy": accuracy, "labels_only": alone, "sources": sources},
         **{"students_among_sources": students, "depth": 1 + students, "failed": ""},

@@ -1,8 +1,11 @@
 """Runs as Ray tasks, with a stand-in for Ray that does them one after the other."""
 
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,15 @@ class RayError(Exception):
     """As Ray's own errors."""
 
 
+@dataclass(eq=False)
+class Task:
+    """What Ray hands out for work that it was given."""
+
+    work: Any
+    run: TrainConfig
+    folder: str
+
+
 @pytest.fixture
 def ray(monkeypatch):
     """Stands in for Ray; ``asked`` is what it was asked for, ``lost`` are targets whose workers are lost for good."""
@@ -25,12 +37,12 @@ def ray(monkeypatch):
     def remote(**options):
         ray.asked.append(options)
 
-        def submit(run, folder):
+        def submit(work, run, folder):
             waiting.append(run)
             ray.most = max(ray.most, len(waiting))
-            return SimpleNamespace(run=run, folder=folder, work=None)
+            return Task(work, run, folder)
 
-        return lambda work: SimpleNamespace(remote=lambda *arguments: _with(submit(*arguments), work))
+        return lambda work: SimpleNamespace(remote=partial(submit, work))
 
     def get(task):
         waiting.remove(task.run)
@@ -45,11 +57,6 @@ def ray(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(module, "run_one", lambda run: {**failed(run, ""), "run": str(Path.cwd())})
     return ray
-
-
-def _with(task, work):
-    task.work = work
-    return task
 
 
 def runs_on(*targets):
