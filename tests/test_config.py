@@ -243,6 +243,7 @@ def test_option_names():
         "selection.similarity",
         "selection.keep",
         "selection.fine",
+        "selection.students",
     ]
     shared = set(option_names(ExpansionConfig))
     assert shared < set(found)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hatlit.config import (
     CompareConfig,
+    ExpandConfig,
     ExportConfig,
     ListConfig,
     PlotConfig,
@@ -22,6 +23,7 @@ from hatlit.config import (
     StudyConfig,
     TrainConfig,
     ZooAddConfig,
+    ZooAddRunConfig,
     ZooBuildConfig,
 )
 from hatlit.errors import InputError, unknown_name
@@ -31,6 +33,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
 
   train            expand a zoo to a new target domain: select sources, mix them, distil a student
   compare          run methods on several targets and seeds, and set them side by side (--resume DIR goes on)
+  expand           let a fleet grow: new domains join round after round and become sources of later ones
   export           make a file for a device of the student of a run: export RUN
   predict          ask a student, of a run or exported, about files: predict RUN INPUT ...
   study            answer one question about the method: study NAME (study --help lists them)
@@ -43,7 +46,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
   zoo build        train one source a domain
   zoo list DIR     list the sources of a zoo
   zoo show DIR ID  show one source's card
-  zoo add DIR      add a trained model to a zoo
+  zoo add DIR      add a trained model to a zoo (zoo add DIR RUN: the student of a run)
   zoo verify DIR   check every source against its card
   cache            list what is kept to save computing it again
   cache prune      remove of that what was not used for long
@@ -126,6 +129,17 @@ def _saved_words(words: list[str]) -> list[str]:
     return [*saved_words(folder), *rest]
 
 
+def _expand(words: list[str]) -> int:
+    about = "Lets new domains join a fleet round after round; the students of each are sources of the next ones."
+    config = parse(ExpandConfig, "expand", about, words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.expand import expand
+
+    _load(config.plugin)
+    expand(config, Display(), words)
+    return 0
+
+
 def _export(words: list[str]) -> int:
     run, rest = _folder(words, "export", what="RUN")
     config = parse(ExportConfig, "export RUN", "Turns the student of a run folder into a file for a device.", rest)
@@ -186,12 +200,24 @@ def _zoo_build(words: list[str]) -> int:
 
 def _zoo_add(words: list[str]) -> int:
     folder, rest = _folder(words, "zoo add")
+    if rest and not rest[0].startswith("-"):
+        return _zoo_add_run(folder, rest[0], rest[1:])
     config = parse(ZooAddConfig, "zoo add DIR", "Adds a trained model to the zoo in DIR.", rest)
     from hatlit.experiments.display import Display
     from hatlit.experiments.zoo import add
 
     _load(config.plugin)
     add(folder, config, Display())
+    return 0
+
+
+def _zoo_add_run(folder: str, run: str, words: list[str]) -> int:
+    config = parse(ZooAddRunConfig, "zoo add DIR RUN", "Adds the student of a run folder to the zoo in DIR.", words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import add_run
+
+    _load(config.plugin)
+    add_run(folder, run, config, Display())
     return 0
 
 
@@ -304,6 +330,7 @@ def _cache_prune(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
+    "expand": _expand,
     "export": _export,
     "predict": _predict,
     "study": _study,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hatlit.config import DataConfig, HaTConfig, MixerConfig, TrainConfig
+from hatlit.config import DataConfig, ExpandConfig, HaTConfig, MixerConfig, RayConfig, TrainConfig
 from hatlit.errors import InputError
 from hatlit.experiments.folder import RunFolder
 
@@ -50,6 +50,16 @@ def test_what_does_not_change_the_result_does_not(changes):
 def test_options_of_hat_leave_runs_of_other_methods_alone():
     other = HaTConfig(mixer=MixerConfig(dim=64))
     assert folder_of(method="kd", hat=other).path == folder_of(method="kd").path
+
+
+def test_further_rounds_of_an_expansion_have_the_same_folder():
+    def name(fingerprint="f", **options):
+        return RunFolder.of_expansion(ExpandConfig(**options), [fingerprint]).path
+
+    for same in ({"rounds": 9}, {"jobs": 3}, {"executor": "ray", "ray": RayConfig(cpus=2)}, {"skip_failed": True}):
+        assert name(**same) == name(), same
+    for other in ({"join": 5}, {"initial": "3"}, {"seed": 1}, {"compare_labels_only": False}, {"fingerprint": "g"}):
+        assert name(**other) != name(), other
 
 
 @pytest.mark.parametrize("target", ["../../escaped", "a/b", "/etc", "Ä b/../c", "x" * 300, ".."])

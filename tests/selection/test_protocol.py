@@ -18,7 +18,7 @@ from hatlit.experiments.fleet import publish, zoo_info
 from hatlit.selection.fine import FINE_SCORES
 from hatlit.selection.protocol import select
 from hatlit.selection.statistics import NUM_KERNELS
-from hatlit.zoo.card import StatisticsSpec, ZooInfo
+from hatlit.zoo.card import Provenance, StatisticsSpec, ZooInfo
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import train_source
 
@@ -93,6 +93,18 @@ def blinded(source):
         model.head.weight.fill_(3e38)
         model.head.bias.fill_(3e38)
     return replace(source, model=model)
+
+
+def test_students_are_asked_unless_that_is_not_wanted(people, choose, make_zoo):
+    zoo = make_zoo("ann", "bob")
+    publish(zoo, "cid", "people", *people["cid"], Provenance(round=1, parents=("ann",)))
+    assert choose(zoo, 3).by_id["cid"].selected
+    chosen = choose(zoo, 2, students=False)
+    assert {one.id for one in chosen.selection.verdicts if one.selected} == {"ann", "bob"}
+    assert chosen.by_id["cid"].reason == "dropped: a student, and --selection.students is false"
+    assert chosen.selection.traffic.everything == sum(zoo.card(name).size_bytes for name in ("ann", "bob"))
+    with pytest.raises(InputError, match="more sources than the 2"):
+        choose(zoo, 3, students=False)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,17 @@ def test_card_round_trip() -> None:
     assert card.centroids == ((0.25, -1.0), None)
 
 
+def test_a_card_without_provenance_is_of_a_source_that_had_all_labels() -> None:
+    card = parse_card(as_bytes(), "card.json")
+    assert (card.provenance, card.round, card.parents) == (None, 0, ())
+
+
+def test_a_student_says_when_it_joined_and_who_taught_it() -> None:
+    card = parse_card(as_bytes(provenance={"round": 2, "parents": ["a", "b"]}), "card.json")
+    assert (card.round, card.parents) == (2, ("a", "b"))
+    assert parse_card(card.model_dump_json().encode(), "card.json") == card
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -64,6 +75,11 @@ def test_card_round_trip() -> None:
         ({"extra": 1}, "extra"),
         ({"id": "../up"}, "id"),
         ({"id": 7}, "id"),
+        ({"provenance": {"round": 0}}, "provenance.round"),
+        ({"provenance": {"round": 1, "teacher": "a"}}, "provenance.teacher"),
+        ({"provenance": {"round": 1, "parents": ["a", "a"]}}, "provenance.parents"),
+        ({"provenance": {"round": 1, "parents": ["../up"]}}, "provenance.parents"),
+        ({"provenance": {"round": 1, "parents": ["user-1"]}}, "the source itself"),
         ({"accuracy": 1.5}, "accuracy"),
         ({"accuracy": "0.5"}, "accuracy"),
         ({"accuracy": float("nan")}, "accuracy"),

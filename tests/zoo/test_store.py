@@ -11,7 +11,7 @@ import torch
 
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
-from hatlit.zoo.card import StatisticsSpec, ZooInfo
+from hatlit.zoo.card import Provenance, StatisticsSpec, ZooInfo
 from hatlit.zoo.folder import Folder, LocalFolder
 from hatlit.zoo.store import Zoo
 
@@ -77,6 +77,28 @@ def test_a_card_in_another_folder_is_refused(tmp_path: Path, zoo: Zoo, make_sour
     (tmp_path / "zoo/sources/a").rename(tmp_path / "zoo/sources/b")
     with pytest.raises(InputError, match="card of source 'b' is that of 'a'"):
         zoo.card("b")
+
+
+def test_a_copy_is_the_same_source_but_for_what_is_changed(zoo: Zoo, make_source: Any, tmp_path: Path) -> None:
+    card = zoo.add("a", **make_source())
+    other = Zoo.create(tmp_path / "other", zoo.info)
+    assert other.copy(zoo, "a") == card
+    assert other.copy(zoo, "a") == card, "the very same one is there"
+    changed = other.copy(zoo, "a", id="b", provenance=Provenance(round=3, parents=("a",)))
+    assert changed == card.model_copy(update={"id": "b", "provenance": changed.provenance})
+    assert other.card("b").round == 3
+    assert all(fault is None for _, fault in other.verify())
+    with pytest.raises(InputError, match="another source 'b' already"):
+        other.copy(zoo, "a", id="b")
+
+
+def test_what_is_broken_is_not_copied(zoo: Zoo, make_source: Any, tmp_path: Path) -> None:
+    zoo.add("a", **make_source())
+    (tmp_path / "zoo/sources/a/model.safetensors").write_bytes(b"broken")
+    other = Zoo.create(tmp_path / "other", zoo.info)
+    with pytest.raises(InputError):
+        other.copy(zoo, "a")
+    assert other.ids() == []
 
 
 def test_the_same_source_twice(zoo: Zoo, make_source: Any) -> None:

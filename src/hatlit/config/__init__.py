@@ -7,6 +7,7 @@ from hatlit.config.checks import Names, names
 from hatlit.config.commands import (
     CACHED,
     CompareConfig,
+    ExpandConfig,
     ExpansionConfig,
     ExportConfig,
     ListConfig,
@@ -17,6 +18,7 @@ from hatlit.config.commands import (
     StudyConfig,
     TrainConfig,
     ZooAddConfig,
+    ZooAddRunConfig,
     ZooBuildConfig,
 )
 from hatlit.config.hat import DictionaryConfig, ExpertsConfig, HaTConfig, InjectionConfig, MixerConfig
@@ -28,6 +30,7 @@ from hatlit.config.parts import (
     DistillationConfig,
     LabelsConfig,
     OptimizerConfig,
+    RayConfig,
     SelectionConfig,
     SourcesConfig,
     TrainerConfig,
@@ -42,6 +45,7 @@ __all__ = [
     "DeviceConfig",
     "DictionaryConfig",
     "DistillationConfig",
+    "ExpandConfig",
     "ExpansionConfig",
     "ExpertsConfig",
     "ExportConfig",
@@ -55,6 +59,7 @@ __all__ = [
     "PlotConfig",
     "PredictConfig",
     "PruneConfig",
+    "RayConfig",
     "SelectionConfig",
     "SourcesConfig",
     "StudentsConfig",
@@ -62,6 +67,7 @@ __all__ = [
     "TrainConfig",
     "TrainerConfig",
     "ZooAddConfig",
+    "ZooAddRunConfig",
     "ZooBuildConfig",
     "names",
 ]

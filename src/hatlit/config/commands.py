@@ -15,6 +15,7 @@ from hatlit.config.parts import (
     DistillationConfig,
     LabelsConfig,
     OptimizerConfig,
+    RayConfig,
     SelectionConfig,
     SourcesConfig,
     TrainerConfig,
@@ -122,6 +123,8 @@ class CompareConfig(ExpansionConfig):
         seeds: how many seeds, from 0 on.
         wandb: where Weights & Biases logs go, a run each and one that sums them up, in one group.
         markdown: file that the closing table is also written to.
+        executor: what shares out the runs: processes on this machine, or Ray.
+        ray: how Ray does, where it does.
     """
 
     methods: Names = "labels_only,best_source,hat"
@@ -129,6 +132,8 @@ class CompareConfig(ExpansionConfig):
     seeds: int = 3
     wandb: Literal["auto", "online", "offline", "off"] = "off"
     markdown: str | None = None
+    executor: Literal["local", "ray"] = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,6 +145,49 @@ class CompareConfig(ExpansionConfig):
         if self.trainer.num_processes > 1:
             raise InputError(
                 "A comparison shares its runs among --jobs; --trainer.devices and --trainer.num_nodes must stay 1."
+            )
+
+
+@dataclass
+class ExpandConfig(ExpansionConfig):
+    """Lets new domains join a fleet round after round; the students of each round are sources of the next ones.
+
+    Args:
+        initial: the domains whose sources had all labels: a number (so many, drawn by the seed), or names. A given
+            `--zoo` is the initial fleet instead.
+        rounds: how many rounds.
+        join: how many new domains join in each.
+        method: what turns sources and target data into a student.
+        seed: of the order in which domains join, of labels, weights and batches.
+        compare_labels_only: whether a student that learns from the labels alone is trained beside each.
+        skip_failed: whether a round ends without the domains whose run failed; else the expansion stops there, and the
+            same command tries them again.
+        executor: what shares out the runs: processes on this machine, or Ray.
+        ray: how Ray does, where it does.
+    """
+
+    initial: Names = "8"
+    rounds: int = 3
+    join: int = 4
+    method: str = "hat"
+    seed: int = 0
+    compare_labels_only: bool = True
+    skip_failed: bool = False
+    executor: Literal["local", "ray"] = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.initial = names(self.initial)
+        at_least("", self, rounds=1, join=1, seed=0)
+        if not self.initial:
+            raise InputError("--initial names no domain; give a number or names.")
+        if self.trainer.devices > 1:
+            raise InputError("An expansion shares its runs among --jobs; --trainer.devices must stay 1.")
+        if self.sources.modality not in (None, self.modality):
+            raise InputError(
+                f"Students of {self.modality} samples cannot become sources of {self.sources.modality} samples; "
+                "leave --sources.modality out."
             )
 
 
@@ -308,6 +356,22 @@ class ZooAddConfig:
 
     def __post_init__(self) -> None:
         self.plugin, self.class_names = names(self.plugin), names(self.class_names)
+
+
+@dataclass
+class ZooAddRunConfig:
+    """Adds the student of a finished run to a zoo, with the sources that taught it on its card.
+
+    Args:
+        id: name of the new source; without it, that of the target.
+        plugin: Python files whose encoders are registered first.
+    """
+
+    id: str | None = None
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
 
 
 @dataclass

@@ -119,12 +119,14 @@ class SelectionConfig:
         similarity: how they compare it.
         keep: share of the sources that the coarse stage keeps (eta), never fewer than `num_sources`.
         fine: score of the candidates on the labelled few.
+        students: whether students that have become sources may be asked, or only sources that had all labels.
     """
 
     statistics: str = "random_kernels"
     similarity: str = "rbf_mmd"
     keep: float = 0.3
     fine: str = "centroid_accuracy"
+    students: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
@@ -192,6 +194,29 @@ class TrainerConfig:
     def num_processes(self) -> int:
         """How many processes train together, on all machines."""
         return self.devices * self.num_nodes
+
+
+@dataclass
+class RayConfig:
+    """How Ray runs what it is given.
+
+    Args:
+        address: of a cluster that is there, such as `auto` or `ray://host:10001`; without it, Ray starts on this
+            machine, with as many workers as there are jobs. A cluster sees the same files under the same names.
+        cpus: CPU cores that a run takes.
+        gpus: GPUs that a run takes; a part of one lets several share it.
+        retries: how often a run is tried again whose worker was lost.
+    """
+
+    address: str | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+    retries: int = 3
+
+    def __post_init__(self) -> None:
+        at_least("ray.", self, gpus=0, retries=0)
+        if not self.cpus > 0:
+            raise InputError(f"--ray.cpus must be above 0, not {self.cpus}.")
 
 
 @dataclass

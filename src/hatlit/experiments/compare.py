@@ -22,9 +22,10 @@ from hatlit.config import CompareConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
+from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
-from hatlit.experiments.pool import COLUMNS, Row, Runs
+from hatlit.experiments.pool import COLUMNS, Row
 from hatlit.experiments.report.comparison import ComparisonReport, RunExample, write_comparison
 from hatlit.experiments.report.document import Table
 from hatlit.experiments.summary import finding, summarise, summary_table
@@ -64,9 +65,10 @@ def compare(settings: Mapping[str, CompareConfig], display: Display, words: Sequ
     for run in runs:
         check_names(run)
     out = Path(config.out)
-    _keep(out, words)
-    _train_missing_sources(asked, targets, config, settings, display)
-    rows = _run(runs, config, display)
+    with open_executor(config) as execute:
+        _keep(out, words)
+        _train_missing_sources(asked, targets, config, settings, display)
+        rows = _run(runs, execute, out, display)
     if all(row["failed"] for row in rows):
         raise InputError(f"Every run failed, the first because: {rows[0]['failed']}")
     summary = {
@@ -143,16 +145,16 @@ def as_csv(rows: Sequence[Row]) -> str:
     return stream.getvalue()
 
 
-def _run(runs: Sequence[TrainConfig], config: CompareConfig, display: Display) -> list[Row]:
+def _run(runs: Sequence[TrainConfig], execute: Executor, out: Path, display: Display) -> list[Row]:
     """Runs all, and keeps ``results.csv`` at what is known so far; rows are in the order of the runs."""
     place = {(run.method, run.target, run.seed): number for number, run in enumerate(runs)}
     rows: list[Row] = []
-    for row in display.track(Runs(runs, config.jobs), "runs"):
+    for row in display.track(execute(runs), "runs"):
         if row["failed"]:
             display.say(f"failed: {row['method']} on {row['target']}, seed {row['seed']}: {row['failed']}")
         rows.append(row)
         rows.sort(key=lambda one: place[one["method"], one["target"], one["seed"]])
-        _write(Path(config.out) / "results.csv", as_csv(rows))
+        _write(out / "results.csv", as_csv(rows))
     return rows
 
 

@@ -27,12 +27,15 @@ from hatlit.experiments.display import Display
 from hatlit.files import cache_folder, file_hash
 from hatlit.registry import load_plugin
 from hatlit.selection.statistics import common_view, profile
-from hatlit.zoo.card import Card, Statistic, StatisticsSpec, ZooInfo, is_safe_id
+from hatlit.zoo.card import Card, Provenance, Statistic, StatisticsSpec, ZooInfo, is_safe_id
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import TrainedSource, default_encoders, random_source, shuffled, train_source
 
 #: Every card carries these, so that one zoo serves every choice of ``selection.statistics``.
 STATISTICS_OF_A_ZOO = ("handcrafted", "random_kernels")
+
+#: How the ids of useless sources begin, which are there to see that they are not chosen.
+CONTROL = "control-"
 
 #: Samples from which the view is fitted on which encoders are tried.
 ROWS_TO_TRY = 64
@@ -102,7 +105,9 @@ def zoo_info(data: DomainSet) -> ZooInfo:
     return ZooInfo(modality=data.modality, statistics=spec)
 
 
-def publish(zoo: Zoo, name: str, dataset: str, domain: Domain, trained: TrainedSource) -> Card:
+def publish(
+    zoo: Zoo, name: str, dataset: str, domain: Domain, trained: TrainedSource, provenance: Provenance | None = None
+) -> Card:
     """Adds a trained source to a zoo, with the statistics of its domain.
 
     Args:
@@ -111,11 +116,15 @@ def publish(zoo: Zoo, name: str, dataset: str, domain: Domain, trained: TrainedS
         dataset: name of the data set that the domain belongs to.
         domain: whose data the source was trained on.
         trained: the source.
+        provenance: of a student, None for a source that had all labels.
 
     Raises:
         InputError: the id is taken by another source, or the zoo is of another kind.
     """
-    return zoo.add(name, domain=domain.name, dataset=dataset, statistics=statistics_of(zoo, domain), **vars(trained))
+    statistics = statistics_of(zoo, domain)
+    return zoo.add(
+        name, domain=domain.name, dataset=dataset, statistics=statistics, provenance=provenance, **vars(trained)
+    )
 
 
 def statistics_of(zoo: Zoo, domain: Domain) -> dict[str, Statistic]:
@@ -192,7 +201,23 @@ def cached_zoo(
         raise InputError(
             f"Data set '{data.name}' has no labelled domain besides the target '{target.name}'; name a --zoo."
         )
-    zoo = build_zoo(data, others, cached_folder(data, config, plugins), config, jobs, plugins, progress)
+    return cached_sources(data, others, config, jobs, plugins, progress)
+
+
+def cached_sources(
+    data: DomainSet,
+    domains: Sequence[Domain],
+    config: SourcesConfig,
+    jobs: int,
+    plugins: Sequence[str],
+    progress: Progress,
+) -> Zoo:
+    """The zoo in the cache for data and sources of this kind, after training the sources of some domains that it lacks.
+
+    It may hold sources of other domains, which were asked for before. Control sources are there as well, if any are
+    asked for.
+    """
+    zoo = build_zoo(data, domains, cached_folder(data, config, plugins), config, jobs, plugins, progress)
     for number in range(min(config.controls, len(data.domains))):
         add_controls(zoo, data, data.domains[number], config, number)
     return zoo
@@ -206,10 +231,10 @@ def add_controls(zoo: Zoo, data: DomainSet, domain: Domain, config: SourcesConfi
     rows = labelled_rows(domain, split)
     if not len(rows) or not len(split.test):
         return
-    name = f"control-random-{number:02d}"
+    name = f"{CONTROL}random-{number:02d}"
     if not zoo.has(name):
         publish(zoo, name, data.name, domain, random_source(domain, rows, split.test, encoder, config.seed + number))
-    name = f"control-shuffled-{number:02d}"
+    name = f"{CONTROL}shuffled-{number:02d}"
     if not zoo.has(name):
         believed = shuffled(domain, config.seed + number)
         trained = train_source(believed, rows, split.test, encoder, config, config.seed + number)

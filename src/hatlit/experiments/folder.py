@@ -14,13 +14,16 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from hatlit.config import TrainConfig
+from hatlit.config import ExpandConfig, TrainConfig
 from hatlit.errors import InputError
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 
 #: Options that do not change the result, and so not the name of the run either.
 WITHOUT_EFFECT = ("out", "wandb", "wandb_group", "jobs", "checkpoint_seconds", "map_above", "num_nodes")
+
+#: Of an expansion neither do these: further rounds add to what there is.
+WITHOUT_EFFECT_ON_ROUNDS = (*WITHOUT_EFFECT, "rounds", "skip_failed", "executor", "ray")
 
 
 class RunFolder:
@@ -42,14 +45,20 @@ class RunFolder:
             target: name of the target.
             made_of: hashes of what else the result depends on: labels, data or zoo, code.
         """
-        unread = {*WITHOUT_EFFECT, *METHODS.get(config.method).unread_options}
-        options = {key: value for key, value in asdict(config).items() if key not in unread}
-        for part in ("trainer", "cache"):
-            options[part] = {key: value for key, value in options[part].items() if key not in WITHOUT_EFFECT}
-        known_by = json.dumps([options, target, list(made_of)], sort_keys=True)
-        digest = hashlib.sha256(known_by.encode()).hexdigest()[:8]
+        digest = _digest(config, target, made_of, WITHOUT_EFFECT)
         safe = re.sub(r"[^\w.-]+", "-", target[:64])
         return cls(Path(config.out) / f"{config.method}-{config.data.name}-{safe}-seed{config.seed}-{digest}")
+
+    @classmethod
+    def of_expansion(cls, config: ExpandConfig, made_of: Sequence[str]) -> RunFolder:
+        """The folder of an expansion, below ``config.out``; how many rounds it has makes no difference.
+
+        Args:
+            config: the options.
+            made_of: hashes of what else the result depends on: data, zoo, code.
+        """
+        digest = _digest(config, "", made_of, WITHOUT_EFFECT_ON_ROUNDS)
+        return cls(Path(config.out) / f"expand-{config.method}-{config.data.name}-seed{config.seed}-{digest}")
 
     @property
     def is_done(self) -> bool:
@@ -83,7 +92,7 @@ class RunFolder:
         finally:
             lock.release()
 
-    def start(self, config: TrainConfig) -> None:
+    def start(self, config: TrainConfig | ExpandConfig) -> None:
         """Makes the folder and writes down every option.
 
         Raises:
@@ -122,3 +131,12 @@ class RunFolder:
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(f"The run folder '{self.path}' cannot be written ({error}); choose another --out.")
+
+
+def _digest(config: TrainConfig | ExpandConfig, target: str, made_of: Sequence[str], without: Sequence[str]) -> str:
+    unread = {*without, *METHODS.get(config.method).unread_options}
+    options = {key: value for key, value in asdict(config).items() if key not in unread}
+    for part in ("trainer", "cache"):
+        options[part] = {key: value for key, value in options[part].items() if key not in without}
+    known_by = json.dumps([options, target, list(made_of)], sort_keys=True)
+    return hashlib.sha256(known_by.encode()).hexdigest()[:8]

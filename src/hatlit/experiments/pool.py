@@ -94,7 +94,7 @@ def run_one(config: TrainConfig) -> Row:
     except InputError as error:
         return failed(config, str(error))
     except Exception as error:  # one run's misfortune, whatever it is, must not end the others
-        return failed(config, ": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
+        return failed(config, in_one_line(error))
     moved = result["bytes"]["stages"] if result["bytes"] else {}
     return {
         **_identity(config),
@@ -116,6 +116,11 @@ def run_one(config: TrainConfig) -> Row:
 def failed(config: TrainConfig, reason: str) -> Row:
     """The row of a run that came to nothing."""
     return {**_identity(config), **dict.fromkeys(COLUMNS[3:-1]), "failed": reason}
+
+
+def in_one_line(error: Exception) -> str:
+    """What kind of error it is, and the first line of what it says."""
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
 
 
 COLUMNS = (

@@ -19,7 +19,7 @@ from hatlit.experiments.study_runs import Interval, run_of
 from hatlit.experiments.summary import interval
 from hatlit.experiments.train import choose_target
 from hatlit.selection.labels import align, to_target_classes
-from hatlit.selection.protocol import DEFAULT_NUM_SOURCES
+from hatlit.selection.protocol import DEFAULT_NUM_SOURCES, why_unusable
 from hatlit.selection.statistics import Profile, profile
 from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo
@@ -47,19 +47,13 @@ def target_of(task: StudyTask, target: str, seed: int) -> TargetData:
     return choose_target(task.data, task.asked, run_of(task.config, "hat", target, seed), Display(silent=True))
 
 
-def usable_cards(zoo: Zoo, target: TargetData) -> list[Card]:
-    """The sources that selection may choose from, by the same rules.
+def usable_cards(zoo: Zoo, target: TargetData, students: bool) -> list[Card]:
+    """The sources that selection may choose from, by the same rules; ``students`` is ``--selection.students``.
 
     Raises:
         InputError: there is none.
     """
-    cards = [
-        card
-        for card in zoo.cards()
-        if card.domain != target.domain.name
-        and set(card.class_names) & set(target.class_names)
-        and not target.can_show(card.input_spec)
-    ]
+    cards = [card for card in zoo.cards() if not why_unusable(card, target, students)]
     if not cards:
         raise InputError(f"The zoo has no usable source for target '{target.domain.name}'; use another zoo.")
     return cards

@@ -31,7 +31,7 @@ from hatlit.experiments.report.page import write_report
 from hatlit.experiments.result import Outcome, result_of
 from hatlit.experiments.tracking import WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
-from hatlit.experiments.zoo import save_student
+from hatlit.experiments.zoo import provenance_of, save_student
 from hatlit.files import file_hash
 from hatlit.fusion.cache import keeping_outputs
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -108,7 +108,7 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
             wandb.log_table("selection", selection.as_dict()["sources"] if selection else [])
             wandb.close(result)
         seen = {one.modality: one for one in (asked, data)}[outcome.method.view.modality]
-        _keep(folder, task, outcome, result, seen)
+        _keep(folder, task, outcome, result, seen, selection)
         if not one_of_many:
             write_report(folder, result, selection, outcome.weights)
         folder.finish()
@@ -116,10 +116,20 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
     return _show(result, display)
 
 
-def _keep(folder: RunFolder, task: TransferTask, outcome: Outcome, result: dict[str, Any], seen: DomainSet) -> None:
+def _keep(
+    folder: RunFolder,
+    task: TransferTask,
+    outcome: Outcome,
+    result: dict[str, Any],
+    seen: DomainSet,
+    selection: Selection | None,
+) -> None:
     """Writes what a finished run leaves behind; ``seen`` are the domains in the modality of what it predicts from."""
     if isinstance(outcome.method, StudentMethod):
-        save_student(folder.path / "student", seen, task, outcome.method.student, result["student"]["encoder"])
+        teachers = selection.cards if selection else []
+        provenance = provenance_of(teachers[:1] if outcome.method.leaves == "source" else teachers)
+        student, encoder = outcome.method.student, result["student"]["encoder"]
+        save_student(folder.path / "student", seen, task, student, encoder, provenance)
     folder.write_json("result.json", result)
     folder.write("predictions.safetensors", save(outcome.tensors()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from hatlit.config import LabelsConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.config import LabelsConfig, ZooAddConfig, ZooAddRunConfig, ZooBuildConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.split import fit_view, labelled_rows, split_domain
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
@@ -20,7 +21,7 @@ from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.fleet import build_zoo, publish, read_domains, source_id, zoo_info
 from hatlit.export.artifact import Recording
 from hatlit.students.device import device_view
-from hatlit.zoo.card import Training, invalid
+from hatlit.zoo.card import Card, Provenance, Training, check_id, invalid
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import examine
 
@@ -58,6 +59,7 @@ def list_sources(url: str, display: Display) -> None:
             "classes": str(len(card.class_names)),
             "accuracy at home": f"{card.accuracy:.3f}",
             "samples": str(card.num_samples),
+            "round": str(card.round),
             "size": human_bytes(card.size_bytes),
         }
         for card in Zoo.open(url).cards()
@@ -107,7 +109,38 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     )
 
 
-def save_student(folder: Path, data: DomainSet, task: TransferTask, student: Classifier, encoder: str) -> None:
+def add_run(url: str, run: str, config: ZooAddRunConfig, display: Display) -> None:
+    """Adds the student of a finished run, with its card as the run wrote it.
+
+    Raises:
+        InputError: the folder holds no student, or the zoo is of another kind.
+    """
+    folder = Path(run) / "student"
+    if not Zoo.is_at(folder):
+        raise InputError(f"'{run}' is not the folder of a finished run: it has no student.")
+    student = Zoo.open(folder)
+    zoo = Zoo.open(url, student.info.modality) if Zoo.is_at(url) else Zoo.create(url, student.info)
+    if zoo.info != student.info:
+        raise InputError(
+            f"The zoo '{url}' computes its statistics otherwise than run '{run}' did; add the weights in '{folder}' "
+            "with --weights, --encoder and --domain, so that they are computed again."
+        )
+    (name,) = student.ids()
+    card = zoo.copy(student, name, id=check_id(config.id or name))
+    display.say(
+        f"added {card.id}: a student of round {card.round}, taught by {', '.join(card.parents) or 'labels alone'}"
+    )
+
+
+def provenance_of(teachers: Sequence[Card]) -> Provenance:
+    """What a student's card says of where it comes from: it joins one round after the last of its teachers."""
+    rounds = [card.round for card in teachers]
+    return Provenance(round=1 + max(rounds, default=0), parents=tuple(card.id for card in teachers))
+
+
+def save_student(
+    folder: Path, data: DomainSet, task: TransferTask, student: Classifier, encoder: str, provenance: Provenance
+) -> None:
     """Keeps a finished student as a zoo of one source, ready to be copied into another, and how its device records.
 
     ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, its
@@ -121,7 +154,8 @@ def save_student(folder: Path, data: DomainSet, task: TransferTask, student: Cla
     student = student.cpu().eval()
     domain = target.recording(student.input_spec.modality)
     source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
-    publish(Zoo.create(folder, zoo_info(data)), source_id(domain), data.name, domain, source)
+    zoo = Zoo.create(folder, zoo_info(data))
+    publish(zoo, source_id(domain), data.name, domain, source, provenance)
     # A source that is left in the place of a student needs all that was recorded.
     narrow = METHODS.get(task.config.method).leaves == "student"
     form = device_view(domain.recorded, task.config.device) if narrow else domain.recorded

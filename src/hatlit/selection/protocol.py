@@ -108,7 +108,12 @@ def select(
     """
     cards = zoo.cards()
     verdicts = {card.id: Verdict(card.id, card.domain, card.encoder, card.size_bytes) for card in cards}
-    usable = [card for card in cards if _is_usable(card, target, verdicts[card.id])]
+    usable = []
+    for card in cards:
+        if fault := why_unusable(card, target, config.students):
+            verdicts[card.id].reason = f"dropped: {fault}"
+        else:
+            usable.append(card)
     count = _how_many(num_sources, usable, verdicts, say)
     traffic = Traffic(everything=sum(card.size_bytes for card in usable))
     kept = _coarse_stage(zoo, usable, target, config, count, verdicts, traffic)
@@ -120,14 +125,22 @@ def select(
     return Selection(ranked, [model for _, model in chosen], [card for card, _ in chosen], traffic)
 
 
-def _is_usable(card: Card, target: TargetData, verdict: Verdict) -> bool:
+def why_unusable(card: Card, target: TargetData, students: bool) -> str:
+    """Why a source cannot be asked about a target, whatever its statistics say; empty where it can.
+
+    Args:
+        card: of the source.
+        target: the new domain.
+        students: whether students may be asked.
+    """
     if card.domain == target.domain.name:  # whatever data set it says it is from: rather one source too few than a leak
-        verdict.reason = "dropped: trained on the target itself"
-    elif not set(card.class_names) & set(target.class_names):
-        verdict.reason = "dropped: no class name in common with the target"
-    elif fault := target.can_show(card.input_spec):
-        verdict.reason = f"dropped: {fault[0].lower()}{fault[1:].rstrip('.')}"
-    return not verdict.reason
+        return "trained on the target itself"
+    if card.round and not students:
+        return "a student, and --selection.students is false"
+    if not set(card.class_names) & set(target.class_names):
+        return "no class name in common with the target"
+    fault = target.can_show(card.input_spec)
+    return f"{fault[:1].lower()}{fault[1:].rstrip('.')}"
 
 
 def _how_many(

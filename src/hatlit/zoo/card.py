@@ -99,6 +99,22 @@ class Training(_Strict):
     labels: Count
 
 
+class Provenance(_Strict):
+    """Where a student comes from that has become a source. How many labels it had is in ``Training``.
+
+    Attributes:
+        round: when it joined: 1 for students of sources that were trained on all labels, and so on.
+        parents: ids of the sources that taught it; empty where it learned from labels alone.
+    """
+
+    round: int = Field(ge=1, le=2**31)
+    parents: Annotated[
+        tuple[Annotated[str, AfterValidator(check_id)], ...],
+        Field(max_length=4096, fail_fast=True),
+        AfterValidator(_unique),
+    ] = ()
+
+
 class Card(_Strict):
     """What a source publishes without its weights.
 
@@ -120,6 +136,7 @@ class Card(_Strict):
         size_bytes: size of the weights' file.
         sha256: hash of the weights' file.
         training: how it was trained.
+        provenance: of a student; None for a source that was trained on all labels of its domain.
         hatlit_version: the version that wrote the card.
     """
 
@@ -140,7 +157,18 @@ class Card(_Strict):
     size_bytes: int = Field(ge=1, le=2**40)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     training: Training
+    provenance: Provenance | None = None
     hatlit_version: str = Field(min_length=1, max_length=64)
+
+    @property
+    def round(self) -> int:
+        """When the source joined: 0 for one that was trained on all labels of its domain, else the student's round."""
+        return self.provenance.round if self.provenance else 0
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Ids of the sources that taught it."""
+        return self.provenance.parents if self.provenance else ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:
@@ -148,6 +176,8 @@ class Card(_Strict):
             raise ValueError(f"input_spec is of modality '{self.input_spec.modality}', the card of '{self.modality}'")
         if len(self.centroids) != len(self.class_names):
             raise ValueError(f"there are {len(self.centroids)} centroids for {len(self.class_names)} class_names")
+        if self.id in self.parents:
+            raise ValueError("provenance.parents has the source itself")
         for name, centroid in zip(self.class_names, self.centroids, strict=True):
             if centroid is not None and len(centroid) != self.feature_dim:
                 raise ValueError(

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from hatlit.zoo.card import (
     MAX_CARD_BYTES,
     Card,
     Centroids,
+    Provenance,
     Statistic,
     Training,
     ZooInfo,
@@ -152,13 +154,15 @@ class Zoo:
         accuracy: float,
         num_samples: int,
         training: Training,
+        provenance: Provenance | None = None,
     ) -> Card:
         """Adds a source, and does nothing if the very same one is there.
 
         Args:
             source_id: its name in the zoo.
             model: the weights.
-            domain, dataset, encoder, class_names, statistics, centroids, accuracy, num_samples, training: see ``Card``.
+            domain, dataset, encoder, class_names, statistics, centroids, accuracy, num_samples, training, provenance:
+                see ``Card``.
 
         Returns:
             The card; what the model itself tells (view, sizes, hash) is filled in.
@@ -186,19 +190,27 @@ class Zoo:
                 size_bytes=len(weights),
                 sha256=hashlib.sha256(weights).hexdigest(),
                 training=training,
+                provenance=provenance,
                 hatlit_version=version("hatlit"),
             )
         except ValidationError as error:
             raise invalid(error, f"The card of new source '{source_id}'") from error
-        self._check_fits(card)
-        if self.has(source_id):
-            if self.card(source_id) != card:
-                raise InputError(f"The zoo '{self.url}' has another source '{source_id}' already; choose another id.")
-            return card
-        decode_weights(weights, card)  # nothing enters the zoo that could not be loaded from it
-        self._folder.write(_weights_path(source_id), weights)
-        self._folder.write(card_path(source_id), card.model_dump_json().encode())
-        return card
+        return self._put(card, weights)
+
+    def copy(self, other: Zoo, source_id: str, **changes: Any) -> Card:
+        """Copies a source from another zoo, and does nothing if the very same one is there.
+
+        Args:
+            other: where it lies.
+            source_id: its name there.
+            changes: fields of its card that become others, such as ``id``, ``statistics`` or ``provenance``.
+
+        Raises:
+            InputError: there is no such source, it is broken, its new id is taken, or it has no place in this zoo.
+        """
+        card = other.card(source_id)
+        weights = other._folder.read(_weights_path(source_id), card.size_bytes + 1)
+        return self._put(card.model_copy(update=changes), weights)
 
     def load(self, source_id: str) -> Classifier:
         """Returns the model of a source, in eval mode, on the CPU.
@@ -219,6 +231,17 @@ class Zoo:
                 yield source_id, str(error)
             else:
                 yield source_id, left_out.get(source_id)
+
+    def _put(self, card: Card, weights: bytes) -> Card:
+        self._check_fits(card)
+        if self.has(card.id):
+            if self.card(card.id) != card:
+                raise InputError(f"The zoo '{self.url}' has another source '{card.id}' already; choose another id.")
+            return card
+        decode_weights(weights, card)  # nothing enters the zoo that could not be loaded from it
+        self._folder.write(_weights_path(card.id), weights)
+        self._folder.write(card_path(card.id), card.model_dump_json().encode())
+        return card
 
     def _check_fits(self, card: Card) -> None:
         if card.modality != self.info.modality:

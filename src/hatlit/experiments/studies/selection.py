@@ -100,7 +100,7 @@ class Selection(Study):
 def _look(task: StudyTask, name: str, seed: int, shares: Sequence[float]) -> list[Row]:
     config = task.config
     target, zoo = target_of(task, name, seed), zoo_of(task, name)
-    cards = usable_cards(zoo, target)
+    cards = usable_cards(zoo, target, task.config.selection.students)
     count = num_chosen(config.num_sources, len(cards))
     truth, fine = np.empty(len(cards)), np.empty((len(FINE_SCORES.names()), len(cards)))
     for place, card in enumerate(cards):

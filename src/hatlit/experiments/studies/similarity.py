@@ -36,7 +36,7 @@ class Similarity(Study):
     """Which similarity of which statistics finds the sources that do well on the target?"""
 
     varies: ClassVar[tuple[str, ...]] = ("selection.statistics", "selection.similarity")
-    unused: ClassVar[tuple[str, ...]] = (*OF_STUDENTS, "labels", "seeds", "selection")
+    unused: ClassVar[tuple[str, ...]] = (*OF_STUDENTS, "labels", "seeds", "selection.keep", "selection.fine")
 
     def measure(self, task: StudyTask, values: Sequence[Any]) -> list[Row]:
         """Scores every source of every target by every similarity of every statistic that the zoo publishes."""
@@ -95,7 +95,7 @@ class Similarity(Study):
 
 def _look(task: StudyTask, name: str) -> list[Row]:
     target, zoo = target_of(task, name, seed=0), zoo_of(task, name)
-    cards = usable_cards(zoo, target)
+    cards = usable_cards(zoo, target, task.config.selection.students)
     count = num_chosen(task.config.num_sources, len(cards))
     truth = np.array([true_accuracy(card, zoo.load(card.id), target) for card in cards])
     rows = []

@@ -82,4 +82,5 @@ def _lead(rows: Sequence[Row], value: str, other: str) -> Interval | None:
 
 def _most(task: StudyTask) -> int:
     """How many sources every target can have."""
-    return min(len(usable_cards(zoo_of(task, name), target_of(task, name, seed=0))) for name in task.targets)
+    students = task.config.selection.students
+    return min(len(usable_cards(zoo_of(task, name), target_of(task, name, seed=0), students)) for name in task.targets)

@@ -1,0 +1,147 @@
+"""report.html and report.md of an expansion: how the fleet grew, what students of students are worth, at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hatlit.experiments.display import human_bytes
+from hatlit.experiments.expansion_summary import round_table
+from hatlit.experiments.report.document import (
+    PICTURES,
+    Block,
+    Code,
+    Heading,
+    Notice,
+    Paragraph,
+    Picture,
+    Table,
+    as_html,
+    as_markdown,
+)
+from hatlit.experiments.report.expansion_figures import (
+    GROUPS,
+    inheritance_picture,
+    propagation_picture,
+    reuse_picture,
+    rounds_picture,
+    traffic_picture,
+)
+from hatlit.experiments.report.html import DEMO, NOTHING
+from hatlit.experiments.summary import percent
+from hatlit.files import write_atomically
+
+#: Sources that the table of reuse names at most; ``expansion.json`` has all.
+MAX_SOURCES = 20
+
+HOW_TO_READ = (
+    "Accuracies are percentages, means over the students of a round; brackets hold 95 % intervals that resample them. "
+    "The fleet is what the round began with; its students are sources from the next round on. Moved is what selection "
+    "sent to and from all devices of the round, every model what it would have taken to send them all sources."
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def write_expansion(folder: Path, summary: Mapping[str, Any], rows: Rows) -> None:
+    """Writes ``report.html``, ``report.md`` and the pictures of both into the folder of an expansion.
+
+    Args:
+        folder: of the expansion.
+        summary: what ``expansion.json`` holds.
+        rows: what ``results.csv`` holds, a row a target.
+    """
+    blocks = list(_blocks(summary, [row for row in rows if not row["failed"]], [row for row in rows if row["failed"]]))
+    for block in blocks:
+        if isinstance(block, Picture):
+            write_atomically(folder / PICTURES / f"{block.name}.png", block.png)
+    title = f"{summary['data']}: {summary['all']['n']} domains joined in {len(summary['rounds'])} rounds"
+    write_atomically(folder / "report.html", as_html(title, blocks))
+    write_atomically(folder / "report.md", as_markdown(title, blocks))
+
+
+def _blocks(summary: Mapping[str, Any], finished: Rows, failed: Rows) -> Iterator[Block]:
+    if summary["is_demo"]:
+        yield Notice(DEMO)
+    yield Heading("What was run")
+    yield Code(summary["command"])
+    yield Table(_settings(summary))
+    yield Heading("Finding")
+    yield Paragraph(summary["finding"])
+    yield Heading("Rounds")
+    yield Table(round_table(summary))
+    yield Paragraph(HOW_TO_READ)
+    if failed:
+        yield Heading("Failed runs")
+        yield Table([{key: str(row[key]) for key in ("round", "target", "failed")} for row in failed])
+    yield rounds_picture(summary)
+    yield Heading("Do errors of students spread?")
+    yield Table(_groups(summary["propagation"]))
+    yield propagation_picture(summary)
+    yield inheritance_picture(summary, finished)
+    yield Heading("Traffic")
+    yield traffic_picture(summary)
+    yield Heading("Who is asked again")
+    yield Table(_sources(summary))
+    yield reuse_picture(summary)
+    yield Heading("Every student")
+    yield Table([_student(row) for row in finished])
+
+
+def _settings(summary: Mapping[str, Any]) -> list[dict[str, str]]:
+    initial = summary["initial"]
+    settings = {
+        "data": summary["data"],
+        "modality": summary["modality"],
+        "method": summary["method"],
+        "labels": summary["labels"],
+        "seed": str(summary["seed"]),
+        "initial fleet": initial if isinstance(initial, str) else ", ".join(initial),
+        "students may be selected": "yes" if summary["students_may_be_selected"] else "no",
+        "versions": ", ".join(f"{name} {version}" for name, version in summary["versions"].items()),
+        "hash of the data": summary["data_fingerprint"],
+    }
+    return [{"setting": name, "value": value} for name, value in settings.items()]
+
+
+def _groups(propagation: Mapping[str, Any]) -> list[dict[str, str]]:
+    groups = {f"depth {depth}": one for depth, one in propagation["by_depth"].items()}
+    groups |= {f"taught by {words}": propagation[name] for name, words in GROUPS.items()}
+    return [
+        {
+            "students": name,
+            "n": str(one["n"]) if one else "0",
+            "accuracy": percent(one["accuracy"]) if one else NOTHING,
+            "labels_only": percent(one["labels_only"]) if one and one["labels_only"] else NOTHING,
+            "ahead by": percent(one["ahead"]) if one and one["ahead"] else NOTHING,
+        }
+        for name, one in groups.items()
+    ]
+
+
+def _sources(summary: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "source": name,
+            "joined": f"round {one['round']}" if one["round"] else "initial",
+            "depth": str(one["depth"]),
+            "accuracy at home": f"{100 * one['accuracy']:.1f}",
+            "size": human_bytes(one["size_bytes"]),
+            "asked": f"{one['asked']} of {one['offered']}",
+        }
+        for name, one in list(summary["sources"].items())[:MAX_SOURCES]
+    ]
+
+
+def _student(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "round": str(row["round"]),
+        "target": row["target"],
+        "accuracy": f"{100 * row['accuracy']:.1f}",
+        "labels_only": NOTHING if row["labels_only"] is None else f"{100 * row['labels_only']:.1f}",
+        "labels": str(row["labels"]),
+        "depth": str(row["depth"]),
+        "moved": human_bytes(row["bytes"]),
+        "taught by": ", ".join(row["sources"]) or NOTHING,
+    }

@@ -1,0 +1,312 @@
+"""A fleet that grows: who teaches whom, going on after an interruption, and what makes no difference."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hatlit.config import (
+    AdaptConfig,
+    DataConfig,
+    ExpandConfig,
+    ExpertsConfig,
+    HaTConfig,
+    SelectionConfig,
+    SourcesConfig,
+    TrainerConfig,
+)
+from hatlit.datamodules.base import DomainSet
+from hatlit.errors import InputError
+from hatlit.experiments import executors, pool
+from hatlit.experiments import expand as module
+from hatlit.experiments import train as train_module
+from hatlit.experiments.expand import expand, plan_rounds
+from hatlit.experiments.fleet import build_zoo
+from hatlit.methods.base import METHODS
+from hatlit.registry import load_plugin
+from hatlit.zoo.card import Provenance
+from hatlit.zoo.store import Zoo
+
+NAMES = ("ann", "bob", "cid", "dot", "eve", "fay")
+
+#: What a row says that two runs of the same command may differ in.
+OF_THE_CLOCK = ("training_seconds",)
+
+
+@pytest.fixture(scope="module")
+def six(make_domain):
+    domains = tuple(make_domain(name, seed, rows=36) for seed, name in enumerate(NAMES))
+    return DomainSet("arrays", "imu", domains, domains[0].class_names)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, six):
+    """The six people in the bring-your-own layout, and a seventh who has no label."""
+    path = tmp_path_factory.mktemp("data") / "six.npz"
+    samples = [domain.samples for domain in six.domains]
+    labels = [domain.labels for domain in six.domains]
+    np.savez(
+        path,
+        x=np.concatenate([*samples, samples[0]]),
+        y=np.concatenate([*labels, np.full(36, -1)]),
+        domain=np.repeat(np.arange(7), 36),
+        class_names=np.array(six.class_names),
+        domain_names=np.array([*NAMES, "mute"]),
+        sample_rate=np.array(16.0),
+        channel_names=np.array(["x", "y", "z"]),
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache for all, so that the initial sources are trained once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def options(tmp_path, file, cache, monkeypatch):
+    """Returns a function that makes the options of a quick expansion, by default one whose students learn nothing."""
+    monkeypatch.setenv("HATLIT_CACHE", str(cache))
+
+    def make(**changes):
+        quick = {
+            "data": DataConfig("arrays", str(file)),
+            "sources": SourcesConfig("cnn_nano", max_epochs=2),
+            "trainer": TrainerConfig(max_epochs=2, accelerator="cpu"),
+            "adapt": AdaptConfig(steps=1),
+            "hat": HaTConfig(experts=ExpertsConfig(steps=2)),
+            "selection": SelectionConfig(keep=1.0),
+            "num_sources": 2,
+            "initial": "2",
+            "rounds": 2,
+            "join": 2,
+            "method": "best_source_zero_shot",
+            "compare_labels_only": False,
+            "jobs": 1,
+            "out": str(tmp_path / "out"),
+        }
+        return ExpandConfig(**quick | changes)
+
+    return make
+
+
+def folder_of(out):
+    (folder,) = Path(out).glob("expand-*")
+    return folder
+
+
+def rows_of(out, *without):
+    """The rows of ``results.csv`` without what the clock makes different."""
+    with (folder_of(out) / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{key: value for key, value in row.items() if key not in (*OF_THE_CLOCK, *without)} for row in rows]
+
+
+def state(folder):
+    """When each file was written last; asking for a lock or for the index writes, too."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+def test_a_fleet_grows(in_this_process, options, display, tmp_path):
+    summary = expand(options(method="hat", compare_labels_only=True), display, ["--rounds", "2"])
+    rows = rows_of(tmp_path / "out")
+    folder = folder_of(tmp_path / "out")
+    zoo = Zoo.open(folder / "zoo")
+    initial = set(summary["initial"])
+    assert len(initial) == 2 and len({row["target"] for row in rows} | initial) == 6
+    assert [row["round"] for row in rows] == ["1", "1", "2", "2"]
+    assert set(zoo.ids()) == initial | {row["id"] for row in rows}
+    assert all(fault is None for _, fault in zoo.verify())
+    first = {row["id"] for row in rows if row["round"] == "1"}
+    for row in rows:
+        card = zoo.card(row["id"])
+        assert (card.round, card.parents, card.training.labels) == (int(row["round"]), tuple(row["sources"].split()), 3)
+        assert card.accuracy == pytest.approx(float(row["accuracy"]))
+        assert 0 <= float(row["labels_only"]) <= 1 and int(row["bytes"]) > 0
+        assert len(card.parents) == 2
+        seen = initial if card.round == 1 else initial | first
+        assert set(card.parents) <= seen, "nobody learns from those who joined in the same round"
+        assert int(row["offered_sources"]) == len(seen)
+        assert int(row["bytes_of_everything"]) == sum(zoo.card(name).size_bytes for name in seen)
+        assert row["depth"] == ("2" if set(card.parents) & first else "1")
+        assert int(row["students_among_sources"]) == len(set(card.parents) & first)
+    assert all(zoo.card(name).provenance is None for name in initial)
+
+    assert json.loads((folder / "expansion.json").read_text()) == summary
+    assert [one["offered_sources"] for one in summary["rounds"]] == [2, 4]
+    assert sum(one["asked"] for one in summary["sources"].values()) == 8
+    page = (folder / "report.md").read_text()
+    assert "hatlit expand --rounds 2" in page and summary["finding"] in display.shown()
+    for name in ("rounds", "propagation", "inheritance", "traffic", "reuse"):
+        assert (folder / "figures" / f"{name}.png").is_file() and f"figures/{name}.png" in page
+
+    before = state(folder / "runs") | state(folder / "zoo") | state(folder / "rounds")
+    again = expand(options(method="hat", compare_labels_only=True), display, ["--rounds", "2"])
+    assert again == summary
+    assert state(folder / "runs") | state(folder / "zoo") | state(folder / "rounds") == before
+    assert "round 2 is done already" in display.shown()
+
+
+@pytest.fixture
+def straight(in_this_process, options, display, tmp_path):
+    """Rows and fleet of two rounds without any interruption."""
+    expand(options(out=str(tmp_path / "straight")), display)
+    return rows_of(tmp_path / "straight", "run"), Zoo.open(folder_of(tmp_path / "straight") / "zoo").fingerprint
+
+
+def assert_same(straight, out):
+    assert (rows_of(out, "run"), Zoo.open(folder_of(out) / "zoo").fingerprint) == straight
+
+
+def test_an_interruption_anywhere_makes_no_difference(straight, options, display, tmp_path, monkeypatch):
+    """Within either round, among the initial sources, and between two publications of a round that is over."""
+
+    def stops(work, at=(2, 5)):
+        began = []
+
+        def run(*arguments, **options):
+            began.append(arguments)
+            if len(began) in at:
+                raise KeyboardInterrupt
+            return work(*arguments, **options)
+
+        return run
+
+    selected, select = [], train_module.select
+    monkeypatch.setattr(
+        train_module, "select", lambda zoo, target, *rest: selected.append(target) or select(zoo, target, *rest)
+    )
+    monkeypatch.setattr(pool, "run_one", stops(pool.run_one))
+    monkeypatch.setattr(Zoo, "copy", stops(Zoo.copy))
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            expand(options(), display)
+    expand(options(), display)
+    assert len(selected) == 4, "no run that was done is repeated"
+    assert_same(straight, tmp_path / "out")
+
+
+def test_neither_order_nor_further_rounds_make_a_difference(straight, options, display, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "Runs", lambda runs, jobs: [pool.run_one(run) for run in reversed(runs)])
+    expand(options(rounds=1), display)
+    assert len(rows_of(tmp_path / "out")) == 2
+    expand(options(rounds=2), display)
+    assert_same(straight, tmp_path / "out")
+    shorter = expand(options(rounds=1), display)
+    assert len(shorter["rounds"]) == 1 and len(shorter["sources"]) == 4, "what came later is not told"
+
+
+def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):
+    summary = expand(options(selection=SelectionConfig(students=False)), display)
+    assert all(set(row["sources"].split()) <= set(summary["initial"]) for row in rows_of(tmp_path / "out"))
+    assert summary["propagation"]["with_students"] is None
+    assert summary["rounds"][1]["offered_students"] == 2
+
+
+def test_a_given_zoo_is_the_initial_fleet_and_stays_as_it_is(in_this_process, six, options, display, tmp_path):
+    given = build_zoo(six, six.domains[:2], tmp_path / "given", SourcesConfig("cnn_nano", max_epochs=1), 1, (), list)
+    given.copy(given, "bob", id="old-student", domain="somebody", provenance=Provenance(round=4, parents=("ann",)))
+    before = state(tmp_path / "given" / "sources")
+    summary = expand(options(zoo=str(tmp_path / "given"), rounds=1), display)
+    assert state(tmp_path / "given" / "sources") == before
+    (row, _) = rows_of(tmp_path / "out")
+    assert summary["rounds"][0]["round"] == 5, "a fleet that has grown before goes on growing"
+    assert row["target"] not in ("ann", "bob") and row["offered_students"] == "1"
+
+
+def test_a_failed_run_ends_the_expansion_unless_it_is_skipped(in_this_process, options, display, tmp_path, monkeypatch):
+    train, plan = pool.train, plan_rounds
+    unlucky = []
+
+    def fails(config, display, one_of_many):
+        if config.target == unlucky[0]:
+            raise InputError("It rains.")
+        return train(config, display, one_of_many)
+
+    def remember(data, given, config):
+        planned = plan(data, given, config)
+        unlucky.append(planned.rounds[1][0].name)
+        return planned
+
+    monkeypatch.setattr(module, "plan_rounds", remember)
+    monkeypatch.setattr("hatlit.experiments.pool.train", fails)
+    with pytest.raises(
+        InputError, match=r"1 of the 2 runs of round 1 failed, the first on \w+ because: It rains\. The"
+    ):
+        expand(options(rounds=1), display)
+    assert not list((folder_of(tmp_path / "out") / "rounds").glob("*"))
+    summary = expand(options(rounds=1, skip_failed=True), display)
+    assert (summary["rounds"][0]["n"], summary["rounds"][0]["failed"]) == (1, 1)
+    assert unlucky[0] not in Zoo.open(folder_of(tmp_path / "out") / "zoo").ids()
+    assert [row["failed"] for row in rows_of(tmp_path / "out")] == ["It rains.", ""]
+    assert "It rains." in (folder_of(tmp_path / "out") / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rounds": 3}, "3 rounds of 2 want 6 domains with labels besides the initial fleet, and .* has 4"),
+        ({"initial": "0"}, "--initial must be at least 1"),
+        ({"initial": "ann,zoe"}, "Unknown domain"),
+        ({"method": "uniform_ensemble"}, "leaves several models"),
+        ({"method": "hatt"}, "Unknown method 'hatt'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(options, display, tmp_path, changes, says):
+    with pytest.raises(InputError, match=says):
+        expand(options(**changes), display)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_seed_draws_who_joins_and_names_are_taken_as_they_are(six, options):
+    def order(**changes):
+        plan = plan_rounds(six, None, options(**changes))
+        return [domain.name for group in (plan.initial, *plan.rounds.values()) for domain in group]
+
+    assert order() == order() != order(seed=1)
+    assert sorted(order()) == sorted(NAMES)
+    assert order(initial="fay,ann")[:2] == ["fay", "ann"]
+
+
+FRAGILE = """
+import os, pathlib
+from hatlit.methods.base import StudentMethod, register_method
+
+@register_method("fragile")
+class Fragile(StudentMethod):
+    "Learns from labels; the second run kills its process, once."
+    needs_sources = False
+
+    @classmethod
+    def build(cls, task):
+        begun = pathlib.Path({folder!r})
+        (begun / task.target.domain.name).touch()
+        if len(list(begun.iterdir())) == 2 and {deadly}:
+            (begun / "killed").touch()
+            os.kill(os.getpid(), 9)
+        return super().build(task)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_a_worker_that_is_killed_makes_no_difference(executor, options, display, tmp_path, monkeypatch):
+    if executor == "ray":
+        pytest.importorskip("ray", exc_type=ImportError, reason="Ray is not installed")
+    monkeypatch.setattr(METHODS, "_entries", {(entry.modality, entry.name): entry for entry in METHODS})
+    came = []
+    for deadly in (False, True):
+        begun = tmp_path / f"begun-{deadly}"
+        begun.mkdir()
+        plugin, out = tmp_path / "fragile.py", tmp_path / f"out-{deadly}"
+        plugin.write_text(FRAGILE.format(folder=str(begun), deadly=deadly))
+        load_plugin(plugin)
+        kind = executor if deadly else "local"
+        expand(options(method="fragile", plugin=str(plugin), executor=kind, jobs=2, out=str(out), rounds=1), display)
+        assert (begun / "killed").exists() is deadly
+        came.append((rows_of(out, "run"), Zoo.open(folder_of(out) / "zoo").fingerprint))
+    assert came[0] == came[1]
