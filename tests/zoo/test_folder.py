@@ -38,7 +38,7 @@ def test_stamps_follow_the_file_and_ignore_everything_else(folder: Folder) -> No
     before = folder.stamps("sources", "card.json")
     assert list(before) == ["a", "b"]
     assert folder.stamps("sources", "card.json") == before
-    folder.write("sources/a/card.json", b"2")
+    folder.write("sources/a/card.json", b"22")
     after = folder.stamps("sources", "card.json")
     assert after["a"] != before["a"]
     assert after["b"] == before["b"]
