@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -181,11 +182,14 @@ def test_traffic_by_hand(make_zoo, choose, people, stranger):
     asked = [zoo.card(one.id) for one in chosen.selection.verdicts if one.fine_score is not None]
     assert len(asked) == 3
     down = sum(card.size_bytes + 4 * 3 * card.feature_dim for card in asked)
+    folder = Path(zoo.url)
+    index = sum(file.stat().st_size for file in (folder / "index").glob("*-*"))
+    files = sum(file.stat().st_size for card in asked for file in (folder / "sources" / card.id).iterdir())
     assert traffic.as_dict() == {
         "stages": {
-            "coarse": {"up": 4 * 2 * 2 * NUM_KERNELS, "down": 0},
-            "fine": {"up": 0, "down": down},
-            "transfer": {"up": 0, "down": 0},
+            "coarse": {"up": 4 * 2 * 2 * NUM_KERNELS, "down": 0, "read": index},
+            "fine": {"up": 0, "down": down, "read": files},
+            "transfer": {"up": 0, "down": 0, "read": 0},
         },
         "everything": sum(zoo.card(name).size_bytes for name in PEOPLE),
         "total": 16 * NUM_KERNELS + down,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def read_ids(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     with monkeypatch.context() as patch:
         patch.setattr(index_module, "read_card", counted)
-        assert agrees(zoo.index(), zoo)
+        index = zoo.index()
+    assert agrees(index, zoo)
     return seen
 
 
@@ -70,8 +72,14 @@ def test_an_empty_zoo_has_an_empty_index(zoo: Zoo) -> None:
 
 def test_only_what_changed_is_read_again(filled: Zoo, make_source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     filled.add("s3", **make_source(3))
-    assert read_ids(filled, monkeypatch) == ["s3"]
-    assert filled.index().ids == ("s0", "s1", "s2", "s3")
+    assert read_ids(filled, monkeypatch) == []
+    folder = Path(filled.url) / "sources"
+    shutil.copytree(folder / "s3", folder / "s4")
+    card = folder / "s4/card.json"
+    card.write_text(card.read_text().replace('"s3"', '"s4"'))
+    assert read_ids(filled, monkeypatch) == ["s4"]
+    assert read_ids(filled, monkeypatch) == []
+    assert filled.index().ids == ("s0", "s1", "s2", "s3", "s4")
 
 
 def test_an_edited_card_counts_at_once(filled: Zoo) -> None:

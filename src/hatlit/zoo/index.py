@@ -215,7 +215,9 @@ def _together(batch: list[tuple[Table, Arrays]]) -> tuple[Table, Arrays]:
     tables = [table for table, _ in batch]
     rows = latest(tables)
     faults = [fault for table in tables for fault in table.faults]
-    return gather(tables, rows, faults), gather_arrays((arrays for _, arrays in batch), rows, tables[0].widths)
+    return gather(tables, rows, faults), gather_arrays(
+        [partial(_as_it_is, one) for _, one in batch], rows, tables[0].widths
+    )
 
 
 def _keep(folder: Folder, found: Iterable[tuple[Table, Arrays]], damaged: Iterable[str]) -> None:
@@ -257,7 +259,7 @@ def _combine(
 
     def read() -> Arrays:
         try:
-            return gather_arrays((_read() for _, _read in parts), rows, widths)
+            return gather_arrays([ask for _, ask in parts], rows, widths)
         except GoneError:  # merged since, or damaged
             return _pick(load_index(folder, info, distrust=True), table.ids)
 

@@ -18,6 +18,7 @@ import re
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from hatlit.errors import InputError
 from hatlit.zoo.folder import Folder, Stamp
@@ -142,7 +143,7 @@ def _merge_group(folder: Folder, group: list[str], names: tuple[str, ...]) -> No
     try:
         tables = [read_table(folder, segment, names) for segment in group]
         rows = latest(tables)
-        several = (read_arrays(folder, segment, table) for segment, table in zip(group, tables, strict=True))
+        several = [partial(read_arrays, folder, *pair) for pair in zip(group, tables, strict=True)]
         arrays = gather_arrays(several, rows, tables[0].widths)
     except GoneError:  # another writer was faster, or a reader will find out what is damaged
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -154,15 +154,17 @@ def gather(tables: Sequence[Table], rows: Sequence[tuple[int, int]], faults: Ite
     return Table.model_construct(widths=tables[0].widths, kinds=tuple(kinds), faults=tuple(faults), **columns)
 
 
-def gather_arrays(several: Iterable[Arrays], rows: Sequence[tuple[int, int]], widths: dict[str, int]) -> Arrays:
-    """Returns the statistics of the same rows; only one of the several is held at a time."""
+def gather_arrays(
+    several: Sequence[Callable[[], Arrays]], rows: Sequence[tuple[int, int]], widths: dict[str, int]
+) -> Arrays:
+    """Returns the statistics of the same rows, asking only for those that are needed, and for one at a time."""
     places = np.array(rows, dtype=np.int64).reshape(-1, 2)
     gathered = {
         name: StatisticArrays(*(np.empty((len(rows), width), dtype=np.float32) for _ in StatisticArrays._fields))
         for name, width in widths.items()
     }
-    for number, arrays in enumerate(several):
-        wanted = np.flatnonzero(places[:, 0] == number)
+    for number in np.unique(places[:, 0]).tolist():
+        arrays, wanted = several[number](), np.flatnonzero(places[:, 0] == number)
         for name, pair in gathered.items():
             for into, out_of in zip(pair, arrays[name], strict=True):
                 into[wanted] = out_of[places[wanted, 1]]
