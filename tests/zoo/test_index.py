@@ -46,7 +46,7 @@ def read_ids(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def agrees(index: CardIndex, zoo: Zoo) -> bool:
     cards = [zoo.card(source_id) for source_id in index.ids]
-    mean, spread = index.statistics["moments"]
+    mean, spread = index.statistics("moments")
     assert mean.dtype == spread.dtype == np.float32
     np.testing.assert_array_equal(mean, np.array([c.statistics["moments"].mean for c in cards], dtype=np.float32))
     np.testing.assert_array_equal(spread, np.array([c.statistics["moments"].spread for c in cards], dtype=np.float32))
@@ -67,7 +67,7 @@ def test_an_empty_zoo_has_an_empty_index(zoo: Zoo) -> None:
     for again in (zoo, Zoo.open(zoo.url)):
         index = again.index()
         assert index.ids == () and again.cards() == []
-        assert index.statistics["moments"].mean.shape == (0, 0)
+        assert index.statistics("moments").mean.shape == (0, 0)
 
 
 def test_only_what_changed_is_read_again(filled: Zoo, make_source: Any, monkeypatch: pytest.MonkeyPatch) -> None:

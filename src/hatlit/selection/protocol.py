@@ -181,9 +181,7 @@ def _coarse_stage(
             "choose one of them with --selection.statistics, or build a zoo that has it."
         )
     own = profile(name, target.view(spec.view), spec.view, spec.seed)
-    sources = Profile(*index.statistics[name])
-    if len(usable) < len(verdicts):  # else nothing is copied
-        sources = Profile(sources.mean[usable], sources.spread[usable])
+    sources = Profile(*index.statistics(name, usable))
     scores, kept = coarse(own, sources, config.similarity, config.keep, count)
     traffic.add("coarse", up=FLOAT_BYTES * (own.mean.size + own.spread.size))
     reason = f"dropped by the coarse stage: not among the {len(kept)} most alike of {len(usable)}"

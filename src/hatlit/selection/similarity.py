@@ -22,8 +22,8 @@ SIMILARITIES: Registry[Similarity] = Registry(
 
 JACCARD_BINS = 8
 
-# A component whose standard deviation over the zoo is a smaller share of its largest value than this is constant:
-# published statistics are float32.
+# A component whose standard deviation over the zoo is a smaller share of its size than this is constant: published
+# statistics are float32.
 _ROUNDING = 1e-6
 
 # Small enough for the cache of a processor.
@@ -48,13 +48,13 @@ class Scale:
         usable: (N,) whether the statistics of a source are finite; those of the others count nowhere.
         centre: (2S,) mean over the zoo.
         deviation: (2S,) standard deviation over the zoo.
-        largest: (2S,) largest absolute value.
+        size: (2S,) root of the mean square.
     """
 
     usable: np.ndarray
     centre: np.ndarray
     deviation: np.ndarray
-    largest: np.ndarray
+    size: np.ndarray
 
     @classmethod
     def of(cls, sources: Profile) -> Scale:
@@ -65,17 +65,17 @@ class Scale:
         """
         usable = np.zeros(len(sources.mean), dtype=bool)
         width = 2 * sources.mean.shape[1]
-        count, centre, squares, largest = 0, np.zeros(width), np.zeros(width), np.zeros(width)
+        count, centre, squares = 0, np.zeros(width), np.zeros(width)
         for part in _parts(len(usable)):
             rows = _rows(sources, part)
-            usable[part] = np.isfinite(rows).all(axis=1)
+            with np.errstate(invalid="ignore"):
+                usable[part] = np.isfinite(rows.sum(axis=1))
             rows = rows if usable[part].all() else rows[usable[part]]
             if not len(rows):
                 continue
             # Chan, Golub and LeVeque 1979: the squares of two parts, and what their means differ by.
             mean = rows.mean(axis=0)
             apart = mean - centre
-            largest = np.maximum(largest, np.maximum(rows.max(axis=0), -rows.min(axis=0)))
             rows -= mean
             total = count + len(rows)
             squares += np.einsum("ij,ij->j", rows, rows) + apart**2 * (count * len(rows) / total)
@@ -84,12 +84,12 @@ class Scale:
             raise InputError(
                 "No source has finite statistics, so none can be compared with the target; rebuild the zoo."
             )
-        return cls(usable, centre, np.sqrt(squares / count), largest)
+        return cls(usable, centre, np.sqrt(squares / count), np.sqrt(squares / count + centre**2))
 
     @property
     def constant(self) -> np.ndarray:
         """(2S,) whether a statistic is the same all over the zoo."""
-        return self.deviation <= _ROUNDING * self.largest
+        return self.deviation <= _ROUNDING * self.size
 
     @property
     def inverse(self) -> np.ndarray:
@@ -181,34 +181,31 @@ def rbf_mmd(target: Profile, sources: Profile) -> np.ndarray:
 
     MMD² = E k(x, x') + E k(y, y') - 2 E k(x, y) (Gretton et al. 2012), the mean over components of
     k(x, y) = exp(-(x - y)² / 2σ²). A component of a domain is taken as N(m, s²), with m its mean and s its spread. Then
-    x - y is N(m₁ - m₂, s₁² + s₂²), and the integral has a closed form:
+    x - y is N(m₁ - m₂, s₁² + s₂²), and the integral has a closed form, in units of the bandwidth σ:
 
-        E k(x, y) = σ / √(σ² + s₁² + s₂²) · exp(-(m₁ - m₂)² / 2(σ² + s₁² + s₂²)).
+        E k(x, y) = exp(-(m₁ - m₂)² / 2(1 + s₁² + s₂²)) / √(1 + s₁² + s₂²).
 
     The bandwidth σ of a component is its standard deviation over the whole zoo: σ² = var_i(m_i) + mean_i(s_i²).
     Components with no deviation at all are left out.
     """
     scale, width = Scale.of(sources), sources.mean.shape[1]
     means, spreads = slice(0, width), slice(width, None)
-    bandwidth = np.sqrt(scale.deviation[means] ** 2 + scale.deviation[spreads] ** 2 + scale.centre[spreads] ** 2)
-    varies = np.flatnonzero(bandwidth > _ROUNDING * scale.largest[means])
-    if not len(varies):
+    bandwidth = np.hypot(scale.deviation[means], scale.size[spreads])
+    varies = bandwidth > _ROUNDING * scale.size[means]
+    if not varies.any():
         return np.where(scale.usable, 0.0, np.nan)
-    unit = 1.0 / bandwidth[varies]
-    m1, s1 = target.mean[varies] * unit, target.spread[varies] * unit
+    # A component that does not vary is 0 in units of 0: it adds nothing, and is not counted.
+    unit = np.where(varies, 1.0 / np.where(varies, bandwidth, 1.0), 0.0)
+    m1, v1 = target.mean * unit, (target.spread * unit) ** 2
     precision = sources.mean.dtype  # once everything is in units of σ, that of the statistics is enough
+    own = (1 / np.sqrt(1 + 2 * v1)).sum()
 
     def score(rows: np.ndarray) -> np.ndarray:
-        difference = (rows[:, varies] * unit - m1).astype(precision)
-        variance = ((rows[:, width + varies] * unit) ** 2).astype(precision)
-        within = _expected_kernel(2 * variance) + _expected_kernel(2 * s1**2)
-        across = _expected_kernel(variance + (s1**2).astype(precision), difference)
-        return -(within - 2 * across).mean(axis=1)
+        difference = (rows[:, means] * unit - m1).astype(precision)
+        variance = ((rows[:, spreads] * unit) ** 2).astype(precision)
+        within = (1 / np.sqrt(1 + 2 * variance)).sum(axis=1)
+        total = 1 + v1.astype(precision) + variance
+        across = (np.exp(difference**2 / (-2 * total)) / np.sqrt(total)).sum(axis=1)
+        return -(within + own - 2 * across) / np.count_nonzero(varies)
 
     return scale.score(sources, score)
-
-
-def _expected_kernel(variance: np.ndarray, difference: np.ndarray | float = 0.0) -> np.ndarray:
-    """E exp(-z² / 2) for z of N(difference, variance); all (..., components), in units of σ."""
-    total = 1 + variance
-    return np.exp(-(difference**2) / (2 * total)) / np.sqrt(total)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -50,7 +50,7 @@ class CardIndex:
     table: Table
     faults: dict[str, str]
     made_of: tuple[object, ...]
-    _read: Callable[[], Arrays] = field(repr=False)
+    _read: Callable[[str, Sequence[int]], StatisticArrays] = field(repr=False)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -62,14 +62,17 @@ class CardIndex:
         """The row of each id."""
         return {source: row for row, source in enumerate(self.ids)}
 
-    @cached_property
-    def statistics(self) -> Arrays:
-        """Statistics by name, for each name in ``zoo.json``; read when first asked for.
+    def statistics(self, name: str, rows: Sequence[int] | None = None) -> StatisticArrays:
+        """Reads one statistic of some rows, or of all; nothing of it is kept, as it may be large.
+
+        Args:
+            name: one of the names in ``zoo.json``.
+            rows: numbers of rows, which the arrays will have in that order.
 
         Raises:
-            InputError: they cannot be read.
+            InputError: it cannot be read.
         """
-        return self._read()
+        return self._read(name, range(len(self.table)) if rows is None else rows)
 
 
 def card_path(source_id: str) -> str:
@@ -236,7 +239,6 @@ def _combine(
     folder: Folder, info: ZooInfo, parts: list[Part], stamps: Mapping[str, Stamp] | None, made_of: tuple[object, ...]
 ) -> CardIndex:
     """Puts all parts together; where ``stamps`` are known, without what is not so any more."""
-
     tables = [table for table, _ in parts]
     rows = latest(tables, stamps)
     faults = {
@@ -257,11 +259,12 @@ def _combine(
         rows = [place for place in rows if place[0] not in odd]
     table = gather(tables, rows) if tables else Table(widths=widths)
 
-    def read() -> Arrays:
+    def read(name: str, wanted: Sequence[int]) -> StatisticArrays:
         try:
-            return gather_arrays([ask for _, ask in parts], rows, widths)
+            return gather_arrays([ask for _, ask in parts], [rows[row] for row in wanted], {name: widths[name]})[name]
         except GoneError:  # merged since, or damaged
-            return _pick(load_index(folder, info, distrust=True), table.ids)
+            now = load_index(folder, info, distrust=True)
+            return now.statistics(name, _find(now, [table.ids[row] for row in wanted]))
 
     return CardIndex(table, faults, made_of, read)
 
@@ -274,12 +277,11 @@ def _usual_width(tables: list[Table], rows: list[tuple[int, int]], name: str) ->
     return max(widths.items(), key=lambda item: item[1], default=(0, 0))[0]
 
 
-def _pick(index: CardIndex, ids: Iterable[str]) -> Arrays:
+def _find(index: CardIndex, ids: Iterable[str]) -> list[int]:
     try:
-        rows = [index.rows[source] for source in ids]
+        return [index.rows[source] for source in ids]
     except KeyError as error:
         raise InputError(f"Source {error} was removed from the zoo while it was read; try again.") from error
-    return {name: StatisticArrays(*(array[rows] for array in pair)) for name, pair in index.statistics.items()}
 
 
 def _as_it_is(arrays: Arrays) -> Arrays:
