@@ -120,6 +120,9 @@ def select(
     before = zoo.bytes_read
     chosen = _fine_stage(zoo, index, kept, target, config, count, seed, verdicts, traffic)
     traffic.add("fine", read=zoo.bytes_read - before)
+    broken = [verdicts[row].reason for row in kept if verdicts[row].reason.startswith("dropped: ")]
+    if broken:
+        say(f"{len(broken)} of the {len(kept)} candidates are left out; the first was {broken[0]}.")
     if len(chosen) < count:
         say(f"Only {len(chosen)} of the {len(kept)} candidates give a finite score, so no more are asked.")
     order = {card.id: place for place, (card, _) in enumerate(chosen)}
@@ -232,7 +235,8 @@ def _fine_stage(
         told = f"rank {rank} of {len(order)}" if verdict.fine_score is not None else "no finite score"
         verdict.reason = f"{what}: {told} by {config.fine}"
     if not best:
-        raise InputError(f"No candidate has a finite score by {config.fine} on this target; use another zoo.")
+        why = f"; the first was {verdicts[kept[0]].reason}" if not order else ""
+        raise InputError(f"No candidate has a finite score by {config.fine} on this target{why}; use another zoo.")
     return [best[place] for place in order if place in best]
 
 
