@@ -67,9 +67,10 @@ card. Made by
 ```
 
 on {date}, with hatlit {hatlit}, numpy {numpy} and Python {python}, one thread, on {cores} cores whose load was {load}
-when it ended{busy}. Cards are drawn at random with the statistics of an IMU zoo, {numbers} numbers each. Seconds are
-medians of {repeats}; memory is the peak of a process that does nothing but what the columns before it say, of which
-{base} MB are Python and torch.
+when it ended. Seconds are those of the processor, which other work on the machine lengthens far less than those of a
+clock (the JSON file has both); waiting for the disk is not in them. Cards are drawn at random with the statistics of an
+IMU zoo, {numbers} numbers each. Medians of {repeats}; memory is the peak of a process that opens, reads and compares,
+of which {base} MB are Python and torch.
 
 {table}
 
@@ -78,8 +79,8 @@ medians of {repeats}; memory is the peak of a process that does nothing but what
 - **read** fetches the statistics that the target asks for. They are not kept: the next target reads them again.
 - **cosine** to **rbf_mmd** score every source and rank them. The statistics are scaled over the zoo each time, since
   which sources count depends on the target.
-- **add** is a whole `Zoo.add`: weights, card, and what the index says about it, each on the disk before the next. Now
-  and then small parts of the index become a larger one; the slowest add of {adds} is beside the median.
+- **add** is a whole `Zoo.add`: weights, card, and what the index says about it. Now and then small parts of the index
+  become a larger one; the slowest add of {adds} is beside the median.
 - **growth** is the exponent of a power of the number of cards, fitted to the column: 1 is proportional, 0 is constant.
 
 ## Next to faiss
@@ -93,10 +94,10 @@ The exact indexes of faiss-cpu find the nearest of vectors that were put in befo
 
 Every card that is added is a small segment of its own: its columns as strict JSON, its statistics as safetensors, under
 a name that no other writer uses and that holds the hashes of both. As soon as there are sixteen segments of one size
-they become one of the next, up to 4,096 cards. So a card is written at most four times however many follow, no writer
-can lose what another wrote, and a killed writer leaves either a whole segment or none. Cards are checked strictly when
-they enter, and once more when a candidate's card is used; then its hash must be that in the index. More about where a
-zoo can be and who may write to it is on [its page](zoo.md).
+they become one of the next, until it has 4,096 cards. So a card is written at most four times however many follow, no
+writer can lose what another wrote, and a killed writer leaves either a whole segment or none. Cards are checked
+strictly when they enter, and once more when a candidate's card is used; then its hash must be that in the index. More
+about where a zoo can be and who may write to it is on [its page](zoo.md).
 
 The fine stage loads the encoder of every candidate: `--selection.keep 0.001` keeps a hundred of a hundred thousand
 sources instead of the usual 30 %.
@@ -167,11 +168,19 @@ def fill(url: str, count: int) -> None:
         append(folder, table, arrays)
 
 
-def timed(do: Callable[[], Any]) -> float:
-    """Seconds that something takes."""
-    start = time.perf_counter()
+@dataclass(frozen=True)
+class Taken:
+    """What something took, in seconds of the processor and of a clock."""
+
+    cpu: float
+    clock: float
+
+
+def timed(do: Callable[[], Any]) -> Taken:
+    """Does something."""
+    clock, cpu = time.perf_counter(), time.process_time()
     do()
-    return time.perf_counter() - start
+    return Taken(time.process_time() - cpu, time.perf_counter() - clock)
 
 
 def peak() -> int:
@@ -181,10 +190,10 @@ def peak() -> int:
 
 def measure(url: str, config: CardsConfig) -> dict[str, Any]:
     """Times everything at one size, in a process of its own."""
-    seconds: dict[str, list[float]] = {}
+    taken: dict[str, list[Taken]] = {}
 
     def note(name: str, do: Callable[[], Any]) -> None:
-        seconds.setdefault(name, []).append(timed(do))
+        taken.setdefault(name, []).append(timed(do))
 
     base = peak()
     for _ in range(config.repeats):
@@ -204,9 +213,12 @@ def measure(url: str, config: CardsConfig) -> dict[str, Any]:
             note(similarity, lambda name=similarity: coarse(own, sources, name, KEEP, 5))  # type: ignore[misc]
             rivals.take_turn(similarity, note)
     add(url, config.adds, note)
-    slowest = max(seconds["add"])
-    return {"base": base, "peak": memory, "slowest_add": slowest} | {
-        name: median(all_) for name, all_ in seconds.items()
+    return {
+        "base": base,
+        "peak": memory,
+        "slowest_add": max(one.cpu for one in taken["add"]),
+        **{name: median(one.cpu for one in all_) for name, all_ in taken.items()},
+        "clock": {name: median(one.clock for one in all_) for name, all_ in taken.items()},
     }
 
 
@@ -340,12 +352,10 @@ def _version(library: str) -> str:
 def page_of(summary: dict[str, Any], words: list[str]) -> str:
     """The page as Markdown."""
     rows, rivals = tables_of(summary)
-    busy = summary["load"] > 1.5
     return PAGE.format(
         **{name: summary[name] for name in ("date", "hatlit", "numpy", "python", "cores", "repeats", "adds")},
         command=shlex.join(["python", "benchmarks/cards.py", *words]),
         load=f"{summary['load']:.1f}",
-        busy=": it was busy with other work, so an idle machine is faster" if busy else "",
         numbers=2 * sum(WIDTHS.values()),
         base=f"{max(one['base'] for one in summary['sizes'].values()) / 1e6:.0f}",
         table=Rows(rows).markdown(),

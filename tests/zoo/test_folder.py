@@ -100,7 +100,7 @@ def test_a_web_server_is_read_and_never_written(tmp_path: Path, serve: Callable[
 
 def test_a_server_that_is_not_there_is_one_sentence() -> None:
     pytest.importorskip("aiohttp")
-    with pytest.raises(InputError, match="'http://127.0.0.1:9/zoo'"):
+    with pytest.raises(InputError, match=r"'http://127\.0\.0\.1:9/zoo'"):
         open_folder("http://127.0.0.1:9/zoo").read("zoo.json")
 
 

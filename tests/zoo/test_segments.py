@@ -83,7 +83,7 @@ def test_an_add_costs_the_same_however_many_there_are(memory: Folder, zoo: Zoo, 
 
 
 def test_the_largest_segments_are_left_alone() -> None:
-    assert LARGEST == MERGE**3, "so a card is written at most four times, and no add is longer than one such segment"
+    assert LARGEST == MERGE**3, "so a card is written at most four times, and what an add writes is bounded"
 
 
 def test_what_two_mergers_wrote_counts_once(memory: Folder, zoo: Zoo, card: Card) -> None:

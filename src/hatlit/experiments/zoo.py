@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def build(config: ZooBuildConfig, display: Display) -> Zoo:
 def list_sources(url: str, display: Display) -> None:
     """Shows the sources of a zoo, a row each."""
     table = Zoo.open(url).index().table
-    columns = {
+    columns: dict[str, Iterable[str]] = {
         "id": table.ids,
         "data": table.datasets,
         "encoder": table.encoders,

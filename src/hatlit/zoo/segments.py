@@ -4,10 +4,10 @@ index/<time>-<cards>-<widths>-<hash>-<hash>.json          columns of some cards
 index/<time>-<cards>-<widths>-<hash>-<hash>.safetensors   their statistics
 index/segments.json                                       names of the segments, for who cannot list them
 
-A new card is a new segment. As soon as there are sixteen small ones of a size they become a larger one, up to 4,096
-cards: a card is written at most four times, and no write is longer than that. No two writers ever write the same file,
-so none can lose what another wrote; a card that is in two segments counts once. Half a segment is none: the name holds
-the hashes of both files, and the columns come last.
+A new card is a new segment. As soon as there are sixteen small ones of a size they become a larger one, until it has
+4,096 cards: a card is written at most four times, and no merge is larger than two such segments. No two writers ever
+write the same file, so none can lose what another wrote; a card that is in two segments counts once. Half a segment is
+none: the name holds the hashes of both files, and the columns come last.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 
 from hatlit.errors import InputError
 from hatlit.zoo.folder import Folder, Stamp
@@ -130,13 +131,19 @@ def _merge(folder: Folder, names: tuple[str, ...]) -> None:
     while limit <= LARGEST:
         groups: dict[str, list[str]] = {}
         for segment in list_segments(folder):
-            _, cards, widths, *_ = segment.split("-")
-            if limit // MERGE <= max(1, int(cards)) < limit:
+            widths = segment.split("-")[2]
+            if limit // MERGE <= max(1, _cards(segment)) < limit:
                 groups.setdefault(widths, []).append(segment)
         for group in groups.values():
             if len(group) >= MERGE:
-                _merge_group(folder, group, names)
+                before = accumulate(map(_cards, group), initial=0)
+                chosen = [segment for segment, cards in zip(group, before, strict=False) if cards < LARGEST]
+                _merge_group(folder, chosen, names)
         limit *= MERGE
+
+
+def _cards(segment: str) -> int:
+    return int(segment.split("-")[1])
 
 
 def _merge_group(folder: Folder, group: list[str], names: tuple[str, ...]) -> None:
