@@ -28,6 +28,7 @@ from hatlit.zoo.segments import (
     read_arrays,
     read_table,
     remove,
+    write,
 )
 from hatlit.zoo.table import Arrays, Fault, StatisticArrays, Table, gather, gather_arrays, table_of
 
@@ -154,8 +155,7 @@ def rebuild(folder: Folder, info: ZooInfo) -> None:
     """
     before = list_segments(folder)
     for part in _batches(_read_cards(folder, info, list_cards(folder))):
-        with folder.lock():
-            append(folder, *part)
+        write(folder, *part)  # and do not merge, or what is old would survive in what is new
     with folder.lock():
         for segment in before:
             remove(folder, segment)

@@ -82,7 +82,7 @@ def append(folder: Folder, table: Table, arrays: Arrays) -> None:
     Raises:
         InputError: nothing can be written.
     """
-    _write(folder, table, arrays)
+    write(folder, table, arrays)
     _merge(folder, tuple(table.widths))
     publish(folder)
 
@@ -117,7 +117,12 @@ def latest(tables: Sequence[Table], stamps: Mapping[str, Stamp] | None = None) -
     return [rows[source] for source in sorted(rows)]
 
 
-def _write(folder: Folder, table: Table, arrays: Arrays) -> None:
+def write(folder: Folder, table: Table, arrays: Arrays) -> None:
+    """Writes a segment, the columns last.
+
+    Raises:
+        InputError: nothing can be written.
+    """
     columns, statistics = table.model_dump_json().encode(), encode_arrays(arrays)
     widths = zlib.crc32(json.dumps(table.widths, sort_keys=True).encode())
     cards = len(table) + len(table.faults)
@@ -155,7 +160,7 @@ def _merge_group(folder: Folder, group: list[str], names: tuple[str, ...]) -> No
     except GoneError:  # another writer was faster, or a reader will find out what is damaged
         return
     faults = {fault.id: fault for table in tables for fault in table.faults}
-    _write(folder, gather(tables, rows, faults.values()), arrays)
+    write(folder, gather(tables, rows, faults.values()), arrays)
     for segment in group:
         remove(folder, segment)
 
