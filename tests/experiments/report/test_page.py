@@ -135,6 +135,6 @@ def test_of_very_many_sources_the_first_are_shown(write, result, selection):
     few, _ = write(result, selection)
     assert "more, which are in" not in few
     many = replace(selection, verdicts=[replace(selection.verdicts[0], id=f"source-{n}") for n in range(1234)])
-    content, page = write(result, many)
+    _, page = write(result, many)
     assert "source-199" in page.text and "source-200" not in page.text
     assert "And 1,034 more" in page.text
