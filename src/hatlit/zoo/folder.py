@@ -215,6 +215,14 @@ class WebFolder(Folder):
 
     lists = False
 
+    def exists(self, name: str) -> bool:
+        """Asks for the head of the file alone."""
+        try:
+            self._file_system.info(self._path(name))
+        except FileNotFoundError:
+            return False
+        return True
+
     def read(self, name: str, limit: int = -1) -> bytes:
         """Reads as ``Folder.read`` does."""
         try:
