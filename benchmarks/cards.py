@@ -57,7 +57,7 @@ RIVALS = {"cosine": "IndexFlatIP", "euclidean": "IndexFlatL2"}
 #: Share of the sources that the coarse stage keeps here.
 KEEP = 0.01
 
-PAGE = """# A hundred thousand cards
+PAGE = """# Many cards
 
 Selection starts from what sources say about themselves, so a zoo must open, compare and grow without looking at every
 card. Made by
