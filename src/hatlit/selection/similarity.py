@@ -63,7 +63,7 @@ class Scale:
         Raises:
             InputError: no source has finite statistics.
         """
-        usable = np.zeros(len(sources.mean), dtype=bool)
+        usable: np.ndarray = np.zeros(len(sources.mean), dtype=bool)
         width = 2 * sources.mean.shape[1]
         count, centre, squares = 0, np.zeros(width), np.zeros(width)
         for part in _parts(len(usable)):
