@@ -48,6 +48,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
   zoo show DIR ID  show one source's card
   zoo add DIR      add a trained model to a zoo (zoo add DIR RUN: the student of a run)
   zoo verify DIR   check every source against its card
+  zoo index DIR    make the index of a zoo anew, after its files were changed by hand
   cache            list what is kept to save computing it again
   cache prune      remove of that what was not used for long
 """
@@ -249,6 +250,15 @@ def _zoo_verify(words: list[str]) -> int:
     return 0 if verify(folder, Display()) else 2
 
 
+def _zoo_index(words: list[str]) -> int:
+    folder, _ = _folder(words, "zoo index", 1)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.zoo import rebuild_index
+
+    rebuild_index(folder, Display())
+    return 0
+
+
 def _data(words: list[str]) -> int:
     config = parse(ListConfig, "data", "Lists the data sets.", words)
     from hatlit.experiments.display import Display
@@ -345,6 +355,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "zoo show": _zoo_show,
     "zoo add": _zoo_add,
     "zoo verify": _zoo_verify,
+    "zoo index": _zoo_index,
     "cache": _cache,
     "cache prune": _cache_prune,
 }

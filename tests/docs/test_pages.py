@@ -1,5 +1,6 @@
 """The commands and the code that the pages show do run."""
 
+import json
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hatlit.cli import main
+from hatlit.cli import COMMANDS, main
 from hatlit.config import ExpandConfig, StudyConfig
 from hatlit.experiments.study import STUDIES
 from hatlit.options import parse
@@ -60,6 +61,7 @@ def folder(tmp_path, tmp_path_factory, monkeypatch):
 PAGES = [
     "README.md",
     "docs/your-own-data.md",
+    "docs/zoo.md",
     "docs/comparisons.md",
     "docs/add-a-method.md",
     "docs/export.md",
@@ -203,3 +205,16 @@ def test_every_study_command_is_one(capsys):
     assert {words[2] for words in lines if words[1] == "study"} == set(STUDIES.names())
     for words in lines:
         parse(StudyConfig, "study", "", words[3:])
+
+
+def test_the_zoo_page_names_every_zoo_command():
+    page = (ROOT / "docs" / "zoo.md").read_text()
+    known = {name for name in COMMANDS if name.startswith("zoo ")}
+    assert {f"zoo {word}" for word in re.findall(r"^\| `hatlit zoo ([a-z]+)", page, re.MULTILINE)} == known
+
+
+def test_the_table_of_cards_is_what_was_measured():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "cards.json").read_text())
+    page = (ROOT / "docs" / "cards.md").read_text()
+    for size, one in measured["sizes"].items():
+        assert f"| {int(size):,} | {one['open']:.3f} | {one['read']:.3f} | {one['cosine']:.3f}" in page

@@ -2,7 +2,12 @@
 
 import copy
 import json
+import threading
+from collections import Counter
 from dataclasses import asdict, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -193,11 +198,16 @@ def test_traffic_by_hand(make_zoo, choose, people, stranger):
     asked = [zoo.card(one.id) for one in chosen.selection.verdicts if one.fine_score is not None]
     assert len(asked) == 3
     down = sum(card.size_bytes + 4 * 3 * card.feature_dim for card in asked)
+    folder = Path(zoo.url)
+    segments = sorted((folder / "index").glob("*-*"))
+    (not_needed,) = [file for file in segments[-2:] if file.suffix == ".safetensors"]  # what the stranger came with
+    index = sum(file.stat().st_size for file in segments if file != not_needed)
+    files = sum(file.stat().st_size for card in asked for file in (folder / "sources" / card.id).iterdir())
     assert traffic.as_dict() == {
         "stages": {
-            "coarse": {"up": 4 * 2 * 2 * NUM_KERNELS, "down": 0},
-            "fine": {"up": 0, "down": down},
-            "transfer": {"up": 0, "down": 0},
+            "coarse": {"up": 4 * 2 * 2 * NUM_KERNELS, "down": 0, "read": index},
+            "fine": {"up": 0, "down": down, "read": files},
+            "transfer": {"up": 0, "down": 0, "read": 0},
         },
         "everything": sum(zoo.card(name).size_bytes for name in PEOPLE),
         "total": 16 * NUM_KERNELS + down,
@@ -335,3 +345,64 @@ def test_scores_that_draw_follow_the_seed(everybody, choose):
     first, again, other = (choose(everybody, 2, keep=1.0, fine="random", seed=seed) for seed in (0, 0, 10))
     assert first.selection.as_dict() == again.selection.as_dict()
     assert first.selection.as_dict() != other.selection.as_dict()
+
+
+@pytest.fixture
+def web(everybody):
+    """The zoo of all on a plain web server that counts, by path, the bytes it sends."""
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed; pip install 'hatlit[http]' brings it")
+    sent = Counter()
+
+    class Counting(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def copyfile(self, source, outputfile):
+            data = source.read()
+            sent[self.path.removeprefix("/")] += len(data)
+            outputfile.write(data)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Counting, directory=everybody.url))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", sent=sent)
+    server.shutdown()
+    server.server_close()
+
+
+def test_only_what_selection_asks_for_crosses_the_network(everybody, choose, web):
+    chosen = choose(Zoo.open(web.url), 1, keep=0.34)
+    assert [one.id for one in chosen.selection.verdicts] == [
+        one.id for one in choose(everybody, 1, keep=0.34).selection.verdicts
+    ]
+    asked = {one.id for one in chosen.selection.verdicts if one.fine_score is not None}
+    assert len(asked) == 3
+    stages = chosen.selection.traffic.stages
+    of_candidates = {path: count for path, count in web.sent.items() if path.startswith("sources/")}
+    assert set(of_candidates) == {
+        f"sources/{one}/{file}" for one in asked for file in ("card.json", "model.safetensors")
+    }
+    assert sum(of_candidates.values()) == stages["fine"].read
+    assert sum(count for path, count in web.sent.items() if path.startswith("index/")) == stages["coarse"].read
+    assert sum(web.sent.values()) == chosen.zoo.bytes_read
+    weights = sum(count for path, count in of_candidates.items() if path.endswith(".safetensors"))
+    assert weights == sum(chosen.by_id[one].size_bytes for one in asked)
+    centroids = sum(4 * 3 * chosen.zoo.card(one).feature_dim for one in asked)
+    assert stages["fine"].down == weights + centroids
+
+
+def test_a_broken_candidate_is_left_out_and_named(make_zoo, choose):
+    zoo = make_zoo("ann", "bob", "cid")
+    weights = Path(zoo.url) / "sources/bob/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"1234")
+    chosen = choose(zoo, 2, keep=1.0)
+    assert {card.id for card in chosen.selection.cards} == {"ann", "cid"}
+    assert "do not match its card" in chosen.by_id["bob"].reason
+    assert len(chosen.lines) == 1
+    assert "1 of the 3 candidates are left out; the first was dropped: the weights of source 'bob'" in chosen.lines[0]
+
+
+def test_where_every_candidate_is_broken_the_reason_is_told(make_zoo, choose):
+    zoo = make_zoo("ann")
+    (Path(zoo.url) / "sources/ann/model.safetensors").unlink()
+    with pytest.raises(InputError, match="the first was dropped: there is no 'sources/ann/model"):
+        choose(zoo)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hatlit.errors import InputError
-from hatlit.selection.similarity import SIMILARITIES, cosine, euclidean, jaccard, rbf_mmd, standardise
+from hatlit.selection.similarity import SIMILARITIES, Scale, cosine, euclidean, jaccard, rbf_mmd
 from hatlit.selection.statistics import Profile
 
 NAMES = ("cosine", "euclidean", "jaccard", "rbf_mmd")
@@ -28,7 +28,8 @@ def test_built_in_names() -> None:
 
 def test_standardise_by_hand() -> None:
     sources = Profile(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[0.0, 2.0], [4.0, 2.0]]))
-    target, rows = standardise(Profile(np.array([4.0, 9.0]), np.array([2.0, 2.0])), sources)
+    scale = Scale.of(sources)
+    target, rows = (scale.standardise(np.array(one)) for one in ([4.0, 9, 2, 2], [[1.0, 5, 0, 2], [3, 5, 4, 2]]))
     # Centres 2 and 2, deviations 1 and 2; the second statistic is constant in mean and in spread.
     assert rows.tolist() == [[-1.0, 0.0, -1.0, 0.0], [1.0, 0.0, 1.0, 0.0]]
     assert target.tolist() == [2.0, 0.0, 0.0, 0.0]

@@ -11,7 +11,7 @@ def metered() -> Traffic:
     traffic = Traffic(everything=1000)
     traffic.add("coarse", up=10)
     traffic.add("fine", up=5, down=60)
-    traffic.add("fine", down=40)
+    traffic.add("fine", down=40, read=70)
     traffic.add("transfer", down=85)
     return traffic
 
@@ -36,9 +36,9 @@ def test_as_dict_is_json() -> None:
     assert json.loads(json.dumps(metered().as_dict())) == {
         "everything": 1000,
         "stages": {
-            "coarse": {"up": 10, "down": 0},
-            "fine": {"up": 5, "down": 100},
-            "transfer": {"up": 0, "down": 85},
+            "coarse": {"up": 10, "down": 0, "read": 0},
+            "fine": {"up": 5, "down": 100, "read": 70},
+            "transfer": {"up": 0, "down": 85, "read": 0},
         },
         "total": 200,
         "against_everything": 0.2,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +64,51 @@ def zoo(tmp_path: Path, info: ZooInfo) -> Zoo:
 @pytest.fixture
 def view() -> torch.Tensor:
     return torch.randn(5, 3, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an object store in this process."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed; pip install 'hatlit[s3]' brings it")
+    server = pytest.importorskip("moto.server", reason="moto is not installed; pip install moto[server] brings it")
+    running = server.ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    yield "http://{}:{}".format(*running.get_host_and_port())
+    running.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a folder in a fresh bucket."""
+    import s3fs
+
+    fakes = {"AWS_ENDPOINT_URL": s3_server, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in (fakes | {"AWS_DEFAULT_REGION": "us-east-1"}).items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    bucket = f"zoos-{uuid.uuid4().hex[:8]}"
+    s3fs.S3FileSystem().mkdir(bucket)
+    return f"s3://{bucket}/fleet/zoo"
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Returns a function that shows a folder on a plain web server, and gives its address."""
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed; pip install 'hatlit[http]' brings it")
+    servers = []
+
+    def show(folder: Path) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield show
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -16,11 +16,12 @@ from hatlit.zoo.folder import Folder, LocalFolder
 from hatlit.zoo.store import Zoo
 
 
-@pytest.mark.parametrize("where", ["local", "memory"])
+@pytest.mark.parametrize("where", ["local", "memory", "s3"])
 def test_a_source_comes_back_as_it_was(
-    where: str, tmp_path: Path, info: ZooInfo, make_source: Any, view: torch.Tensor
+    where: str, request: pytest.FixtureRequest, tmp_path: Path, info: ZooInfo, make_source: Any, view: torch.Tensor
 ) -> None:
-    url = str(tmp_path / "zoo") if where == "local" else f"memory://{uuid.uuid4().hex}/zoo"
+    url = {"local": str(tmp_path / "zoo"), "memory": f"memory://{uuid.uuid4().hex}/zoo"}.get(where)
+    url = url or request.getfixturevalue("s3")
     source = make_source()
     card = Zoo.create(url, info).add("user-1", **source)
 
@@ -216,3 +217,48 @@ def test_two_processes_add_at_the_same_time(zoo: Zoo, make_source: Any) -> None:
     assert [process.exitcode for process in processes] == [0] * 4
     assert [card.id for card in zoo.cards()] == ["s0", "s1", "s2", "s3"]
     assert all(fault is None for _, fault in zoo.verify())
+
+
+def test_two_processes_that_want_one_id_do_not_mix(zoo: Zoo, make_source: Any) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_add, args=(zoo.url, "same", make_source(n))) for n in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(process.exitcode == 0 for process in processes) == [False, True]
+    assert list(zoo.verify()) == [("same", None)]
+
+
+def test_a_zoo_on_a_web_server(tmp_path: Path, zoo: Zoo, make_source: Any, serve: Any, view: torch.Tensor) -> None:
+    card = zoo.add("a", **make_source())
+    there = Zoo.open(f"{serve(tmp_path)}/zoo", "imu")
+    assert there.ids() == ["a"] and there.cards() == [card]
+    assert torch.equal(there.load("a")(view), zoo.load("a")(view))
+    with pytest.raises(InputError, match="can only be read"):
+        there.add("b", **make_source(1))
+    zoo.add("b", **make_source(1))
+    assert there.ids() == ["a", "b"]
+    assert [fault for _, fault in there.verify()] == [None, None]
+
+
+def test_a_source_whose_writer_died_before_it_was_entered(info: ZooInfo, make_source: Any) -> None:
+    zoo = Zoo.create(f"memory://{uuid.uuid4().hex}/zoo", info)
+    zoo.add("a", **make_source())
+    zoo.add("b", **make_source(1))
+    for name in zoo._folder.names("index")[-3:]:
+        zoo._folder.remove(f"index/{name}")
+    zoo.add("b", **make_source(1))
+    assert zoo.ids() == ["a", "b"]
+
+
+def test_a_candidate_is_the_card_that_was_indexed(info: ZooInfo, make_source: Any) -> None:
+    zoo = Zoo.create(f"memory://{uuid.uuid4().hex}/zoo", info)
+    card = zoo.add("a", **make_source())
+    index = zoo.index()
+    assert zoo.candidate(index, 0) == card
+    zoo._folder.write("sources/a/card.json", card.model_copy(update={"accuracy": 1.0}).model_dump_json().encode())
+    with pytest.raises(InputError, match="not the one in the index; run 'hatlit zoo index"):
+        zoo.candidate(index, 0)
+    zoo.rebuild_index()
+    assert zoo.candidate(zoo.index(), 0).accuracy == 1.0

@@ -87,10 +87,9 @@ def profiles(zoo: Zoo, cards: Sequence[Card], target: TargetData, statistics: st
     """Statistics of the target (S,) and those that N sources publish (N, S): what the coarse stage compares."""
     spec = zoo.info.statistics
     index = zoo.index()
-    place = {source: number for number, source in enumerate(index.ids)}
-    rows, published = [place[card.id] for card in cards], index.statistics[statistics]
+    published = index.statistics(statistics, [index.rows[card.id] for card in cards])
     own = profile(statistics, target.view(spec.view), spec.view, spec.seed)
-    return own, Profile(published.mean[rows], published.spread[rows])
+    return own, Profile(*published)
 
 
 def rank_correlation(scores: Sequence[float | None] | np.ndarray, truth: np.ndarray) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,19 +51,18 @@ def build(config: ZooBuildConfig, display: Display) -> Zoo:
 
 def list_sources(url: str, display: Display) -> None:
     """Shows the sources of a zoo, a row each."""
-    rows = [
-        {
-            "id": card.id,
-            "data": card.dataset,
-            "encoder": card.encoder,
-            "classes": str(len(card.class_names)),
-            "accuracy at home": f"{card.accuracy:.3f}",
-            "samples": str(card.num_samples),
-            "round": str(card.round),
-            "size": human_bytes(card.size_bytes),
-        }
-        for card in Zoo.open(url).cards()
-    ]
+    table = Zoo.open(url).index().table
+    columns: dict[str, Iterable[str]] = {
+        "id": table.ids,
+        "data": table.datasets,
+        "encoder": table.encoders,
+        "classes": [str(len(table.kinds[kind].class_names)) for kind in table.kind],
+        "accuracy at home": [f"{accuracy:.3f}" for accuracy in table.accuracies],
+        "samples": map(str, table.num_samples),
+        "round": map(str, table.rounds),
+        "size": map(human_bytes, table.size_bytes),
+    }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     display.table(f"{url}: {len(rows)} sources", rows)
 
 
@@ -84,6 +83,14 @@ def verify(url: str, display: Display) -> bool:
         faults += fault is not None
     display.say(f"{faults} of {len(Zoo.open(url).ids())} sources are broken")
     return faults == 0
+
+
+def rebuild_index(url: str, display: Display) -> None:
+    """Makes the index of a zoo anew from its cards, and names each card that is of no use."""
+    index = Zoo.open(url).rebuild_index()
+    for fault in index.faults.values():
+        display.say(f"left out: {fault}")
+    display.say(f"{url} has {len(index.ids)} sources in its index")
 
 
 def add(url: str, config: ZooAddConfig, display: Display) -> None:

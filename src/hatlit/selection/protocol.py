@@ -22,7 +22,9 @@ from hatlit.selection.statistics import Profile, profile
 from hatlit.selection.traffic import Traffic
 from hatlit.types import UNLABELLED
 from hatlit.zoo.card import Card
+from hatlit.zoo.index import CardIndex
 from hatlit.zoo.store import Zoo
+from hatlit.zoo.table import Kind, Table
 
 #: Bytes of one float32 number, as statistics and centroids travel.
 FLOAT_BYTES = 4
@@ -34,7 +36,7 @@ DEFAULT_NUM_SOURCES = 5
 UNLABELLED_ROWS = 512
 
 
-@dataclass
+@dataclass(slots=True)
 class Verdict:
     """What selection found out about one source.
 
@@ -106,22 +108,25 @@ def select(
     Raises:
         InputError: the zoo has too few usable sources, none with finite outputs, or no statistics of that name.
     """
-    cards = zoo.cards()
-    verdicts = {card.id: Verdict(card.id, card.domain, card.encoder, card.size_bytes) for card in cards}
-    usable = []
-    for card in cards:
-        if fault := why_unusable(card, target, config.students):
-            verdicts[card.id].reason = f"dropped: {fault}"
-        else:
-            usable.append(card)
-    count = _how_many(num_sources, usable, verdicts, say)
-    traffic = Traffic(everything=sum(card.size_bytes for card in usable))
-    kept = _coarse_stage(zoo, usable, target, config, count, verdicts, traffic)
-    chosen = _fine_stage(zoo, kept, target, config, count, seed, verdicts, traffic)
+    before = zoo.bytes_read
+    index = zoo.index()
+    table = index.table
+    verdicts = [Verdict(*row) for row in zip(table.ids, table.domains, table.encoders, table.size_bytes, strict=True)]
+    usable = _usable(table, target, config.students, verdicts)
+    count = _how_many(num_sources, len(usable), verdicts, say)
+    traffic = Traffic(everything=sum(verdicts[row].size_bytes for row in usable))
+    kept = _coarse_stage(zoo, index, usable, target, config, count, verdicts, traffic)
+    traffic.add("coarse", read=zoo.bytes_read - before)
+    before = zoo.bytes_read
+    chosen = _fine_stage(zoo, index, kept, target, config, count, seed, verdicts, traffic)
+    traffic.add("fine", read=zoo.bytes_read - before)
+    broken = [verdicts[row].reason for row in kept if verdicts[row].reason.startswith("dropped: ")]
+    if broken:
+        say(f"{len(broken)} of the {len(kept)} candidates are left out; the first was {broken[0]}.")
     if len(chosen) < count:
         say(f"Only {len(chosen)} of the {len(kept)} candidates give a finite score, so no more are asked.")
     order = {card.id: place for place, (card, _) in enumerate(chosen)}
-    ranked = sorted(verdicts.values(), key=lambda verdict: _place(verdict, order))
+    ranked = sorted(verdicts, key=lambda verdict: _place(verdict, order))
     return Selection(ranked, [model for _, model in chosen], [card for card, _ in chosen], traffic)
 
 
@@ -133,41 +138,60 @@ def why_unusable(card: Card, target: TargetData, students: bool) -> str:
         target: the new domain.
         students: whether students may be asked.
     """
-    if card.domain == target.domain.name:  # whatever data set it says it is from: rather one source too few than a leak
+    kind = Kind(class_names=card.class_names, input_spec=card.input_spec)
+    return _why_not_it(card.domain, card.round, target, students) or _why_not_its_kind(kind, target)
+
+
+def _usable(table: Table, target: TargetData, students: bool, verdicts: list[Verdict]) -> list[int]:
+    """Returns the rows of the sources that could serve the target, and says of the others why not."""
+    of_kinds = [_why_not_its_kind(kind, target) for kind in table.kinds]
+    for verdict, kind, joined in zip(verdicts, table.kind, table.rounds, strict=True):
+        why = _why_not_it(verdict.domain, joined, target, students) or of_kinds[kind]
+        verdict.reason = f"dropped: {why}" if why else ""
+    return [row for row, verdict in enumerate(verdicts) if not verdict.reason]
+
+
+def _why_not_it(domain: str, joined: int, target: TargetData, students: bool) -> str:
+    if domain == target.domain.name:  # whatever data set it says it is from: rather one source too few than a leak
         return "trained on the target itself"
-    if card.round and not students:
-        return "a student, and --selection.students is false"
-    if not set(card.class_names) & set(target.class_names):
+    return "a student, and --selection.students is false" if joined and not students else ""
+
+
+def _why_not_its_kind(kind: Kind, target: TargetData) -> str:
+    if not set(kind.class_names) & set(target.class_names):
         return "no class name in common with the target"
-    fault = target.can_show(card.input_spec)
-    return f"{fault[:1].lower()}{fault[1:].rstrip('.')}"
+    return _as_reason(target.can_show(kind.input_spec))
 
 
-def _how_many(
-    wanted: int | None, usable: Sequence[Card], verdicts: dict[str, Verdict], say: Callable[[str], None]
-) -> int:
+def _as_reason(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}"
+
+
+def _how_many(wanted: int | None, usable: int, verdicts: list[Verdict], say: Callable[[str], None]) -> int:
     if not usable:
-        reasons = sorted({verdict.reason.removeprefix("dropped: ") for verdict in verdicts.values()})
+        reasons = sorted({verdict.reason.removeprefix("dropped: ") for verdict in verdicts})
         why = f"of its {len(verdicts)} sources: {'; '.join(reasons)}" if verdicts else "it is empty"
         raise InputError(f"The zoo has no usable source for this target ({why}); use another zoo.")
-    if wanted is not None and wanted > len(usable):
-        raise InputError(f"--num_sources {wanted} asks for more sources than the {len(usable)} that the zoo can offer.")
+    if wanted is not None and wanted > usable:
+        raise InputError(f"--num_sources {wanted} asks for more sources than the {usable} that the zoo can offer.")
     if wanted is not None:
         return wanted
-    if len(usable) < DEFAULT_NUM_SOURCES:
-        say(f"The zoo can offer {len(usable)} sources, so all of them are asked.")
-    return min(DEFAULT_NUM_SOURCES, len(usable))
+    if usable < DEFAULT_NUM_SOURCES:
+        say(f"The zoo can offer {usable} sources, so all of them are asked.")
+    return min(DEFAULT_NUM_SOURCES, usable)
 
 
 def _coarse_stage(
     zoo: Zoo,
-    cards: Sequence[Card],
+    index: CardIndex,
+    usable: Sequence[int],
     target: TargetData,
     config: SelectionConfig,
     count: int,
-    verdicts: dict[str, Verdict],
+    verdicts: list[Verdict],
     traffic: Traffic,
-) -> list[Card]:
+) -> list[int]:
+    """Scores the usable rows of the index by their cards alone; returns those that are kept, best first."""
     spec, name = zoo.info.statistics, config.statistics
     if name not in spec.names:
         raise InputError(
@@ -175,51 +199,60 @@ def _coarse_stage(
             "choose one of them with --selection.statistics, or build a zoo that has it."
         )
     own = profile(name, target.view(spec.view), spec.view, spec.seed)
-    index = zoo.index()
-    place = {source: number for number, source in enumerate(index.ids)}
-    rows, published = [place[card.id] for card in cards], index.statistics[name]
-    sources = Profile(published.mean[rows], published.spread[rows])
+    sources = Profile(*index.statistics(name, usable))
     scores, kept = coarse(own, sources, config.similarity, config.keep, count)
     traffic.add("coarse", up=FLOAT_BYTES * (own.mean.size + own.spread.size))
-    remaining = set(kept.tolist())
-    for number, card in enumerate(cards):
-        verdict = verdicts[card.id]
-        verdict.coarse_score = float(scores[number]) if np.isfinite(scores[number]) else None
-        if number not in remaining:
-            verdict.reason = f"dropped by the coarse stage: not among the {len(kept)} most alike of {len(cards)}"
-    return [cards[number] for number in kept]
+    reason = f"dropped by the coarse stage: not among the {len(kept)} most alike of {len(usable)}"
+    for row, score in zip(usable, scores.tolist(), strict=True):
+        verdicts[row].coarse_score = score if math.isfinite(score) else None
+        verdicts[row].reason = reason
+    return [usable[number] for number in kept.tolist()]
 
 
 def _fine_stage(
     zoo: Zoo,
-    cards: Sequence[Card],
+    index: CardIndex,
+    kept: Sequence[int],
     target: TargetData,
     config: SelectionConfig,
     count: int,
     seed: int,
-    verdicts: dict[str, Verdict],
+    verdicts: list[Verdict],
     traffic: Traffic,
 ) -> list[tuple[Card, Classifier]]:
+    """Asks the candidates, one at a time, and holds no more than the ``count`` best."""
     score = FINE_SCORES.get(config.fine)
-    models = [zoo.load(card.id) for card in cards]
-    for place, (card, model) in enumerate(zip(cards, models, strict=True)):
+    worths = np.full(len(kept), np.nan)
+    best: dict[int, tuple[Card, Classifier]] = {}
+    for place, row in enumerate(kept):
+        verdict = verdicts[row]
+        try:
+            card = zoo.candidate(index, row)
+            model = zoo.load(card.id, card)
+        except InputError as fault:
+            verdict.reason = f"dropped: {_as_reason(str(fault))}"
+            continue
         candidate = look_at(card, model, target, seed + place)
-        verdict = verdicts[card.id]
         worth = score(candidate) if _is_finite(candidate) else math.nan
-        verdict.fine_score = worth if math.isfinite(worth) else None
+        verdict.reason = ""
         verdict.accuracy = FINE_SCORES.get("accuracy")(candidate) if len(candidate.labels) else None
         traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
-    order = best_first(np.array([verdicts[card.id].fine_score for card in cards], dtype=np.float64))
-    for place, number in enumerate(order):
-        verdict = verdicts[cards[number].id]
-        verdict.selected = place < count and verdict.fine_score is not None
+        if math.isfinite(worth):
+            verdict.fine_score = worths[place] = worth
+            best[place] = (card, model)
+            if len(best) > count:
+                del best[min(best, key=lambda one: (worths[one], -one))]
+    order = [place for place in best_first(worths).tolist() if not verdicts[kept[place]].reason]
+    for rank, place in enumerate(order, start=1):
+        verdict = verdicts[kept[place]]
+        verdict.selected = place in best
         what = "selected" if verdict.selected else "dropped by the fine stage"
-        rank = f"rank {place + 1} of {len(cards)}" if verdict.fine_score is not None else "no finite score"
-        verdict.reason = f"{what}: {rank} by {config.fine}"
-    chosen = [(cards[number], models[number]) for number in order if verdicts[cards[number].id].selected]
-    if not chosen:
-        raise InputError(f"No candidate has a finite score by {config.fine} on this target; use another zoo.")
-    return chosen
+        told = f"rank {rank} of {len(order)}" if verdict.fine_score is not None else "no finite score"
+        verdict.reason = f"{what}: {told} by {config.fine}"
+    if not best:
+        why = f"; the first was {verdicts[kept[0]].reason}" if not order else ""
+        raise InputError(f"No candidate has a finite score by {config.fine} on this target{why}; use another zoo.")
+    return [best[place] for place in order if place in best]
 
 
 def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 
@@ -20,9 +22,15 @@ SIMILARITIES: Registry[Similarity] = Registry(
 
 JACCARD_BINS = 8
 
-# A component whose standard deviation over the zoo is a smaller share of its largest value than this is constant:
-# published statistics are float32.
+# A component whose standard deviation over the zoo is a smaller share of its size than this is constant: published
+# statistics are float32.
 _ROUNDING = 1e-6
+
+# Small enough for the cache of a processor.
+_ROWS_AT_A_TIME = 256
+
+# Sources by which the quantiles of a large zoo are judged.
+_SAMPLE = 4096
 
 
 def register_similarity(name: str | None = None) -> Callable[[Similarity], Similarity]:
@@ -30,39 +38,85 @@ def register_similarity(name: str | None = None) -> Callable[[Similarity], Simil
     return SIMILARITIES.register(name)
 
 
-def standardise(target: Profile, sources: Profile) -> tuple[np.ndarray, np.ndarray]:
-    """Scales every statistic to mean 0 and standard deviation 1 over the zoo; one that is constant there becomes 0.
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Where the statistics of a zoo lie and how far they spread, each column by itself, the means before the spreads.
 
-    Args:
-        target: arrays (S,).
-        sources: arrays (N, S). Sources that are not finite do not count in the mean and deviation, and become NaN.
+    All of it is worked out a few sources at a time, so that no copy of the statistics of a large zoo is made.
 
-    Returns:
-        (2S,) and (N, 2S) float64, the means before the spreads.
-
-    Raises:
-        InputError: no source has finite statistics.
+    Attributes:
+        usable: (N,) whether the statistics of a source are finite; those of the others count nowhere.
+        centre: (2S,) mean over the zoo.
+        deviation: (2S,) standard deviation over the zoo.
+        size: (2S,) root of the mean square.
     """
-    means, spreads, usable = _usable(sources)
-    rows = np.concatenate([means, spreads], axis=1)
-    finite = rows[usable]
-    centre, scale = finite.mean(axis=0), finite.std(axis=0)
-    constant = scale <= _ROUNDING * np.abs(finite).max(axis=0)
-    inverse = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, scale))
-    return (np.concatenate([target.mean, target.spread]) - centre) * inverse, (rows - centre) * inverse
+
+    usable: np.ndarray
+    centre: np.ndarray
+    deviation: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def of(cls, sources: Profile) -> Scale:
+        """Measures the statistics (N, S) of a zoo.
+
+        Raises:
+            InputError: no source has finite statistics.
+        """
+        usable: np.ndarray = np.zeros(len(sources.mean), dtype=bool)
+        width = 2 * sources.mean.shape[1]
+        count, centre, squares = 0, np.zeros(width), np.zeros(width)
+        for part in _parts(len(usable)):
+            rows = _rows(sources, part)
+            with np.errstate(invalid="ignore"):
+                usable[part] = np.isfinite(rows.sum(axis=1))
+            rows = rows if usable[part].all() else rows[usable[part]]
+            if not len(rows):
+                continue
+            # Chan, Golub and LeVeque 1979: the squares of two parts, and what their means differ by.
+            mean = rows.mean(axis=0)
+            apart = mean - centre
+            rows -= mean
+            total = count + len(rows)
+            squares += np.einsum("ij,ij->j", rows, rows) + apart**2 * (count * len(rows) / total)
+            centre, count = centre + apart * (len(rows) / total), total
+        if not count:
+            raise InputError(
+                "No source has finite statistics, so none can be compared with the target; rebuild the zoo."
+            )
+        return cls(usable, centre, np.sqrt(squares / count), np.sqrt(squares / count + centre**2))
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(2S,) whether a statistic is the same all over the zoo."""
+        return self.deviation <= _ROUNDING * self.size
+
+    @property
+    def inverse(self) -> np.ndarray:
+        """(2S,) one over the deviation, 0 for what is constant."""
+        return np.where(self.constant, 0.0, 1.0 / np.where(self.constant, 1.0, self.deviation))
+
+    def standardise(self, rows: np.ndarray) -> np.ndarray:
+        """Scales statistics (..., 2S) to mean 0 and deviation 1 over the zoo; one that is constant there becomes 0."""
+        return (rows - self.centre) * self.inverse
+
+    def score(self, sources: Profile, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Asks ``score`` about statistics (rows, 2S) of a few sources at a time; NaN (N,) where they are not finite."""
+        scores = np.full(len(self.usable), np.nan)
+        for part in _parts(len(scores)):
+            # What is not finite is set aside afterwards.
+            with np.errstate(invalid="ignore", over="ignore"):
+                scores[part] = score(_rows(sources, part))
+        return np.where(self.usable, scores, np.nan)
 
 
-def _usable(sources: Profile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns means and spreads (N, S) in float64, NaN for sources that are not finite, and which (N,) are.
+def _parts(num_sources: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS_AT_A_TIME) for start in range(0, num_sources, _ROWS_AT_A_TIME))
 
-    Raises:
-        InputError: none is.
-    """
-    usable = np.isfinite(sources.mean).all(axis=1) & np.isfinite(sources.spread).all(axis=1)
-    if not usable.any():
-        raise InputError("No source has finite statistics, so none can be compared with the target; rebuild the zoo.")
-    means, spreads = (np.where(usable[:, None], array, np.nan) for array in (sources.mean, sources.spread))
-    return means.astype(np.float64), spreads.astype(np.float64), usable
+
+def _rows(profile: Profile, part: slice | np.ndarray | EllipsisType = ...) -> np.ndarray:
+    """Means and spreads side by side in float64, (..., 2S)."""
+    return np.concatenate([profile.mean[part], profile.spread[part]], axis=-1, dtype=np.float64)
 
 
 @register_similarity()
@@ -71,35 +125,54 @@ def cosine(target: Profile, sources: Profile) -> np.ndarray:
 
     cos(s_t, s_i) = s_t · s_i / (‖s_t‖ ‖s_i‖), and 0 where either vector is 0.
     """
-    wanted, rows = standardise(target, sources)
-    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)
-    return rows @ wanted / np.where(norms == 0, 1.0, norms)
+    scale = Scale.of(sources)
+    wanted = scale.standardise(_rows(target))
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        rows = scale.standardise(rows)
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.linalg.norm(wanted)
+        return rows @ wanted / np.where(norms == 0, 1.0, norms)
+
+    return scale.score(sources, score)
 
 
 @register_similarity()
 def euclidean(target: Profile, sources: Profile) -> np.ndarray:
     """Negative Euclidean distance between standardised statistics: -‖s_t - s_i‖."""
-    wanted, rows = standardise(target, sources)
-    return -np.linalg.norm(rows - wanted, axis=1)
+    scale = Scale.of(sources)
+    wanted, inverse = _rows(target), scale.inverse
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        rows -= wanted
+        rows *= inverse
+        return -np.sqrt(np.einsum("ij,ij->i", rows, rows))
+
+    return scale.score(sources, score)
 
 
 @register_similarity()
 def jaccard(target: Profile, sources: Profile) -> np.ndarray:
     """Jaccard index of binned statistics.
 
-    Each statistic falls into one of 8 bins, parted by its quantiles over the zoo. A domain is the set of its
-    (statistic, bin) pairs: |A ∩ B| / |A ∪ B| = m / (2D - m) where m of the D = 2S statistics fall into the same bin.
+    Each statistic falls into one of 8 bins, parted by its quantiles over the zoo; over 4,096 sources of it, evenly
+    spread, where there are more. A domain is the set of its (statistic, bin) pairs: |A ∩ B| / |A ∪ B| = m / (2D - m)
+    where m of the D = 2S statistics fall into the same bin. What is constant over the zoo always does.
     """
-    wanted, rows = standardise(target, sources)
-    usable = ~np.isnan(rows).any(axis=1)
-    edges = np.quantile(rows[usable], np.arange(1, JACCARD_BINS) / JACCARD_BINS, axis=0)
-    agree = (_bins(rows, edges) == _bins(wanted, edges)).sum(axis=1)
-    return np.where(usable, agree / (2 * rows.shape[1] - agree), np.nan)
+    scale = Scale.of(sources)
+    usable = np.flatnonzero(scale.usable)
+    sample = usable[np.linspace(0, len(usable) - 1, min(len(usable), _SAMPLE)).round().astype(np.int64)]
+    inner = np.quantile(_rows(sources, sample), np.arange(1, JACCARD_BINS) / JACCARD_BINS, axis=0)
+    outside = np.full((1, inner.shape[1]), np.inf)
+    edges = np.concatenate([-outside, inner, outside])
+    own = (_rows(target) >= inner).sum(axis=0)
+    lower, upper = (np.take_along_axis(edges, own[None] + side, axis=0)[0] for side in (0, 1))
+    lower[scale.constant], upper[scale.constant] = -np.inf, np.inf
 
+    def score(rows: np.ndarray) -> np.ndarray:
+        agree = np.count_nonzero((rows >= lower) & (rows < upper), axis=1)
+        return agree / (2 * rows.shape[1] - agree)
 
-def _bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Counts, for values (..., D), how many of the edges (bins - 1, D) each has reached."""
-    return sum((values >= edge).astype(np.int64) for edge in edges)
+    return scale.score(sources, score)
 
 
 @register_similarity()
@@ -108,27 +181,31 @@ def rbf_mmd(target: Profile, sources: Profile) -> np.ndarray:
 
     MMD² = E k(x, x') + E k(y, y') - 2 E k(x, y) (Gretton et al. 2012), the mean over components of
     k(x, y) = exp(-(x - y)² / 2σ²). A component of a domain is taken as N(m, s²), with m its mean and s its spread. Then
-    x - y is N(m₁ - m₂, s₁² + s₂²), and the integral has a closed form:
+    x - y is N(m₁ - m₂, s₁² + s₂²), and the integral has a closed form, in units of the bandwidth σ:
 
-        E k(x, y) = σ / √(σ² + s₁² + s₂²) · exp(-(m₁ - m₂)² / 2(σ² + s₁² + s₂²)).
+        E k(x, y) = exp(-(m₁ - m₂)² / 2(1 + s₁² + s₂²)) / √(1 + s₁² + s₂²).
 
     The bandwidth σ of a component is its standard deviation over the whole zoo: σ² = var_i(m_i) + mean_i(s_i²).
     Components with no deviation at all are left out.
     """
-    means, spreads, usable = _usable(sources)
-    variances = spreads**2
-    bandwidth = means[usable].var(axis=0) + variances[usable].mean(axis=0)
-    varies = bandwidth > (_ROUNDING * np.abs(means[usable]).max(axis=0)) ** 2
+    scale, width = Scale.of(sources), sources.mean.shape[1]
+    means, spreads = slice(0, width), slice(width, None)
+    bandwidth = np.hypot(scale.deviation[means], scale.size[spreads])
+    varies = bandwidth > _ROUNDING * scale.size[means]
     if not varies.any():
-        return np.where(usable, 0.0, np.nan)
-    m1, v1 = target.mean.astype(np.float64)[varies], target.spread.astype(np.float64)[varies] ** 2
-    m2, v2, b = means[:, varies], variances[:, varies], bandwidth[varies]
-    within = _expected_kernel(0.0, 2 * v1, b) + _expected_kernel(0.0, 2 * v2, b)
-    across = _expected_kernel(m1 - m2, v1 + v2, b)
-    return -(within - 2 * across).mean(axis=1)
+        return np.where(scale.usable, 0.0, np.nan)
+    # A component that does not vary is 0 in units of 0: it adds nothing, and is not counted.
+    unit = np.where(varies, 1.0 / np.where(varies, bandwidth, 1.0), 0.0)
+    m1, v1 = target.mean * unit, (target.spread * unit) ** 2
+    precision = sources.mean.dtype  # once everything is in units of σ, that of the statistics is enough
+    own = (1 / np.sqrt(1 + 2 * v1)).sum()
 
+    def score(rows: np.ndarray) -> np.ndarray:
+        difference = (rows[:, means] * unit - m1).astype(precision)
+        variance = ((rows[:, spreads] * unit) ** 2).astype(precision)
+        within = (1 / np.sqrt(1 + 2 * variance)).sum(axis=1)
+        total = 1 + v1.astype(precision) + variance
+        across = (np.exp(difference**2 / (-2 * total)) / np.sqrt(total)).sum(axis=1)
+        return -(within + own - 2 * across) / np.count_nonzero(varies)
 
-def _expected_kernel(difference: np.ndarray | float, variance: np.ndarray, bandwidth: np.ndarray) -> np.ndarray:
-    """E exp(-z² / 2σ²) for z of N(difference, variance), where ``bandwidth`` is σ²; all (..., components)."""
-    total = bandwidth + variance
-    return np.sqrt(bandwidth / total) * np.exp(-(difference**2) / (2 * total))
+    return scale.score(sources, score)

@@ -15,10 +15,12 @@ class StageTraffic:
     Attributes:
         up: bytes that the target's device sends.
         down: bytes that the target's device receives.
+        read: bytes read from the zoo's files, wherever it lies; nothing is read twice.
     """
 
     up: int = 0
     down: int = 0
+    read: int = 0
 
 
 @dataclass
@@ -35,14 +37,15 @@ class Traffic:
         default_factory=lambda: {"coarse": StageTraffic(), "fine": StageTraffic(), "transfer": StageTraffic()}
     )
 
-    def add(self, stage: Stage, up: int = 0, down: int = 0) -> None:
-        """Counts bytes that the target's device sends (up) and receives (down)."""
+    def add(self, stage: Stage, up: int = 0, down: int = 0, read: int = 0) -> None:
+        """Counts bytes that the target's device sends (up) and receives (down), and that files gave (read)."""
         self.stages[stage].up += up
         self.stages[stage].down += down
+        self.stages[stage].read += read
 
     @property
     def total(self) -> int:
-        """Bytes of all stages, both ways."""
+        """Bytes of all stages, both ways; what is read is the same again, seen from the files."""
         return sum(stage.up + stage.down for stage in self.stages.values())
 
     @property

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, NamedTuple
 
+from filelock import FileLock, Timeout
 from fsspec import AbstractFileSystem
-from fsspec.core import url_to_fs
+from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from hatlit.errors import InputError
+
+#: What brings the file systems that fsspec has no library of its own for.
+_EXTRAS = {"http": "http", "https": "http", "s3": "s3"}
+
+#: Seconds that a writer waits for the others; each holds the lock for a moment.
+_PATIENCE = 120.0
+
+
+class Stamp(NamedTuple):
+    """The state of a file, as far as a listing tells; it changes when the file does.
+
+    Attributes:
+        size: bytes.
+        time: of the last change in nanoseconds, 0 on a file system whose listing is not asked for it.
+    """
+
+    size: int
+    time: int
 
 
 class Folder:
@@ -26,7 +46,12 @@ class Folder:
     Attributes:
         url: as the user gave it.
         bytes_read: what was read from the file system so far.
+        lists_fast: whether a listing of every source is cheap enough to be made whenever the zoo is read.
+        lists: whether what is in the folder can be listed at all.
     """
+
+    lists_fast = False
+    lists = True
 
     def __init__(self, url: str, file_system: AbstractFileSystem, root: str) -> None:
         self.url = url
@@ -44,15 +69,19 @@ class Folder:
         Raises:
             InputError: there is no such file, or it cannot be read.
         """
+        data = bytearray()
         try:
-            with self._file_system.open(self._path(name), "rb") as file:
-                data = file.read(limit)
+            with self._open(self._path(name)) as file:
+                # A stream gives what has arrived, which may be less than what was asked for.
+                while len(data) != limit and (part := file.read(limit - len(data) if limit >= 0 else -1)):
+                    data += part
         except FileNotFoundError as error:
             raise InputError(f"There is no '{name}' in '{self.url}'.") from error
         except OSError as error:
             raise InputError(f"'{name}' in '{self.url}' cannot be read: {_reason(error)}.") from error
-        self.bytes_read += len(data)
-        return data
+        finally:
+            self.bytes_read += len(data)
+        return bytes(data)
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file; whoever reads it meanwhile sees the old one or the new one, never a part.
@@ -70,18 +99,44 @@ class Folder:
         except OSError as error:
             raise InputError(f"'{name}' in '{self.url}' cannot be written: {_reason(error)}.") from error
 
-    def stamps(self, folder: str, file: str) -> dict[str, str]:
-        """Lists the subfolders of ``folder`` that hold a ``file``, with stamps that change when the file does."""
+    def remove(self, name: str) -> None:
+        """Removes a file; one that is not there, or that must not be removed, is left alone."""
+        with suppress(OSError):
+            self._file_system.rm_file(self._path(name))
+
+    def names(self, folder: str) -> list[str]:
+        """Lists the files in ``folder``, sorted; none where there is no such folder."""
+        parent = self._path(folder)
+        self._file_system.invalidate_cache(parent)
+        try:
+            return sorted(path.rpartition("/")[2] for path in self._file_system.ls(parent, detail=False))
+        except FileNotFoundError:
+            return []
+
+    def stamp(self, name: str, data: bytes) -> Stamp:
+        """Returns the stamp of a file that was just written, as ``stamps`` will find it."""
+        return Stamp(len(data), 0)
+
+    def stamps(self, folder: str, file: str) -> dict[str, Stamp]:
+        """Lists the subfolders of ``folder`` that hold a ``file``, sorted, with the stamp of that file.
+
+        Raises:
+            InputError: the files of the folder cannot be listed.
+        """
         parent = self._path(folder)
         self._file_system.invalidate_cache(parent)
         found = self._file_system.find(parent, maxdepth=2, detail=True)
-        stamps = {}
-        for path, info in sorted(found.items()):
-            holder, _, base = path.rpartition("/")
-            if base == file:
-                facts = sorted((key, str(value)) for key, value in info.items() if key != "name")
-                stamps[holder.rpartition("/")[2]] = _short_hash(facts)
-        return stamps
+        paths = ((path.rpartition("/"), info) for path, info in sorted(found.items()))
+        return {holder.rpartition("/")[2]: Stamp(info["size"], 0) for (holder, _, base), info in paths if base == file}
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other writers out, where the file system can; object stores cannot."""
+        yield
+
+    def _open(self, path: str) -> BinaryIO:
+        # Without a cache nothing is read ahead, so what is metered is what was read.
+        return self._file_system.open(path, "rb", cache_type="none")
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -94,20 +149,53 @@ class Folder:
 class LocalFolder(Folder):
     """A folder on this machine: what it has written survives a power cut, and 100,000 files are listed in a second."""
 
-    def stamps(self, folder: str, file: str) -> dict[str, str]:
-        """Lists as ``Folder.stamps`` does, with one look at each subfolder."""
+    lists_fast = True
+
+    def names(self, folder: str) -> list[str]:
+        """Lists as ``Folder.names`` does."""
         try:
-            names = sorted(os.listdir(self._path(folder)))  # noqa: PTH208 - no Path for each of 100,000 entries
+            return sorted(os.listdir(self._path(folder)))  # noqa: PTH208 - no Path for each of many entries
         except FileNotFoundError:
-            return {}
+            return []
+
+    def stamp(self, name: str, data: bytes) -> Stamp:
+        """Looks at the file."""
+        facts = Path(self._path(name)).stat()
+        return Stamp(facts.st_size, facts.st_mtime_ns)
+
+    def stamps(self, folder: str, file: str) -> dict[str, Stamp]:
+        """Lists as ``Folder.stamps`` does, with one look at each subfolder."""
         stamps = {}
-        for name in names:
+        for name in self.names(folder):
             try:
-                facts = os.stat(f"{self._path(folder)}/{name}/{file}")  # noqa: PTH116 - the same
+                facts = os.stat(f"{self._path(folder)}/{name}/{file}")  # noqa: PTH116 - no Path for each of many
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            stamps[name] = _short_hash((facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino))
+            stamps[name] = Stamp(facts.st_size, facts.st_mtime_ns)
         return stamps
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other writers on this file system out; a process that dies lets go.
+
+        Raises:
+            InputError: the folder cannot be written, or somebody else has held it for two minutes.
+        """
+        lock = FileLock(self._path(".lock"), timeout=_PATIENCE)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            told = f"Another process has been writing to '{self.url}' for {_PATIENCE:.0f} s; try again."
+            raise InputError(told) from error
+        except OSError as error:
+            raise InputError(f"'{self.url}' cannot be written: {_reason(error)}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self, path: str) -> BinaryIO:
+        return Path(path).open("rb")
 
     def _replace(self, temporary: str, path: str, data: bytes) -> None:
         try:
@@ -122,6 +210,54 @@ class LocalFolder(Folder):
         _sync_folder(Path(path).parent)
 
 
+class WebFolder(Folder):
+    """A folder that a plain web server shows: its files can be read by name, and nothing else."""
+
+    lists = False
+
+    def exists(self, name: str) -> bool:
+        """Asks for the head of the file alone."""
+        try:
+            self._file_system.info(self._path(name))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self, name: str, limit: int = -1) -> bytes:
+        """Reads as ``Folder.read`` does."""
+        try:
+            return super().read(name, limit)
+        except InputError:
+            raise
+        except Exception as error:  # the library that asks the server has errors of its own
+            raise InputError(f"'{name}' in '{self.url}' cannot be read: {_reason(error)}.") from error
+
+    def write(self, name: str, data: bytes) -> None:
+        """Refuses.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"'{self.url}' is on a plain web server, which can only be read; "
+            "change the folder that the server shows, where it lies."
+        )
+
+    def stamps(self, folder: str, file: str) -> dict[str, Stamp]:
+        """Refuses.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"'{self.url}' has no sound index, and a plain web server does not list its files; "
+            "run 'hatlit zoo index' on the folder that the server shows."
+        )
+
+    def _open(self, path: str) -> BinaryIO:
+        return self._file_system.open(path, "rb", block_size=0)  # a stream: a server may not know of ranges
+
+
 def open_folder(url: str | Path) -> Folder:
     """Returns the folder at a path or at any URL that fsspec knows; it need not exist yet.
 
@@ -129,11 +265,20 @@ def open_folder(url: str | Path) -> Folder:
         InputError: there is no file system for such a URL.
     """
     try:
-        file_system, root = url_to_fs(os.fspath(url))
+        # What a listing said a moment ago may be wrong: others write too.
+        file_system, root = url_to_fs(os.fspath(url), use_listings_cache=False)
     except (ValueError, ImportError, OSError) as error:
-        raise InputError(f"'{url}' cannot be opened: {_reason(error)}.") from error
-    kind = LocalFolder if isinstance(file_system, LocalFileSystem) else Folder
+        extra = _EXTRAS.get(split_protocol(os.fspath(url))[0] or "")
+        hint = f"; pip install 'hatlit[{extra}]' brings what it needs" if extra else ""
+        raise InputError(f"'{url}' cannot be opened: {_reason(error)}{hint}.") from error
+    kind = _kind_of(file_system)
     return kind(str(url), file_system, root)
+
+
+def _kind_of(file_system: AbstractFileSystem) -> type[Folder]:
+    if isinstance(file_system, LocalFileSystem):
+        return LocalFolder
+    return WebFolder if "http" in file_system.protocol else Folder
 
 
 def _sync_folder(path: Path) -> None:
@@ -144,10 +289,6 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _short_hash(facts: Any) -> str:
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _reason(error: Exception) -> str:

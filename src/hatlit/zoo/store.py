@@ -3,7 +3,7 @@
 zoo.json                                what all sources have in common
 sources/<id>/model.safetensors          weights of a source
 sources/<id>/card.json                  what it says about itself; written last, when all else is there
-index/                                  all cards in one read, rebuilt at will
+index/                                  all cards at a glance, made anew at will
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hatlit.zoo.card import (
     parse_info,
 )
 from hatlit.zoo.folder import Folder, open_folder
-from hatlit.zoo.index import CardIndex, card_path, list_cards, load_index, read_card
+from hatlit.zoo.index import CardIndex, card_path, enter, load_index, read_card, rebuild
 from hatlit.zoo.weights import decode_weights, encode_weights
 
 _INFO = "zoo.json"
@@ -109,26 +109,44 @@ class Zoo:
     @property
     def fingerprint(self) -> str:
         """A hash of which sources with which weights there are; it changes when any of them does."""
-        known_by = "\n".join(f"{card.id} {card.sha256}" for card in self.cards())
+        table = self.index().table
+        known_by = "\n".join(f"{source} {sha256}" for source, sha256 in zip(table.ids, table.sha256, strict=True))
         return hashlib.sha256(known_by.encode()).hexdigest()
 
     def ids(self) -> list[str]:
         """Ids of all sources, sorted, those with a broken card included."""
-        return list(list_cards(self._folder))
+        index = self.index()
+        return sorted({*index.ids, *index.faults})
 
     def has(self, source_id: str) -> bool:
         """Whether there is a source of that id."""
         return is_safe_id(source_id) and self._folder.exists(card_path(source_id))
 
     def index(self) -> CardIndex:
-        """Returns all cards and their statistics as arrays, up to date; broken cards are left out."""
-        if self._index is None or self._index.stamps != list_cards(self._folder):
-            self._index = load_index(self._folder, self.info)
+        """Returns all cards as columns and their statistics as arrays, up to date; broken cards are left out.
+
+        Raises:
+            InputError: there is no index, and the sources cannot be listed to make one.
+        """
+        self._index = load_index(self._folder, self.info, self._index)
         return self._index
 
+    def rebuild_index(self) -> CardIndex:
+        """Makes the index anew from all cards, and returns it.
+
+        Raises:
+            InputError: the zoo may only be read.
+        """
+        rebuild(self._folder, self.info)
+        return self.index()
+
     def cards(self) -> list[Card]:
-        """Returns all valid cards, sorted by id."""
-        return list(self.index().cards)
+        """Reads and returns all valid cards, sorted by id.
+
+        Raises:
+            InputError: one has become invalid since the index was made.
+        """
+        return [self.card(source_id) for source_id in self.index().ids]
 
     def card(self, source_id: str) -> Card:
         """Returns the card of one source.
@@ -138,7 +156,21 @@ class Zoo:
         """
         if not self.has(check_id(source_id)):
             raise unknown_name("source", source_id, self.ids())
-        return read_card(self._folder, source_id, self.info.modality)
+        return read_card(self._folder, source_id, self.info.modality)[0]
+
+    def candidate(self, index: CardIndex, row: int) -> Card:
+        """Returns the card of a source that was found in the index.
+
+        Raises:
+            InputError: there is none, it is not valid, or it is not the one that the index was made from.
+        """
+        table = index.table
+        card, data = read_card(self._folder, table.ids[row], self.info.modality)
+        if hashlib.sha256(data).hexdigest() != table.card_sha256[row]:
+            raise InputError(
+                f"The card of source '{card.id}' is not the one in the index; run 'hatlit zoo index {self.url}'."
+            )
+        return card
 
     def add(
         self,
@@ -212,13 +244,17 @@ class Zoo:
         weights = other._folder.read(_weights_path(source_id), card.size_bytes + 1)
         return self._put(card.model_copy(update=changes), weights)
 
-    def load(self, source_id: str) -> Classifier:
+    def load(self, source_id: str, card: Card | None = None) -> Classifier:
         """Returns the model of a source, in eval mode, on the CPU.
+
+        Args:
+            source_id: which source.
+            card: its card, if that was read before.
 
         Raises:
             InputError: there is no such source, its card is not valid, or its weights do not match the card.
         """
-        card = self.card(source_id)
+        card = card or self.card(source_id)
         return decode_weights(self._folder.read(_weights_path(source_id), card.size_bytes + 1), card)
 
     def verify(self) -> Iterator[tuple[str, str | None]]:
@@ -234,14 +270,30 @@ class Zoo:
 
     def _put(self, card: Card, weights: bytes) -> Card:
         self._check_fits(card)
-        if self.has(card.id):
-            if self.card(card.id) != card:
-                raise InputError(f"The zoo '{self.url}' has another source '{card.id}' already; choose another id.")
+        if self._has_same(card):
+            if card.id not in self.index().rows:  # its writer was killed before it could say so
+                with self._folder.lock():
+                    enter(self._folder, self.info, card, _encode(card))
             return card
         decode_weights(weights, card)  # nothing enters the zoo that could not be loaded from it
-        self._folder.write(_weights_path(card.id), weights)
-        self._folder.write(card_path(card.id), card.model_dump_json().encode())
+        with self._folder.lock():
+            if not self._has_same(card):  # somebody else may have been faster
+                self._folder.write(_weights_path(card.id), weights)
+                self._folder.write(card_path(card.id), _encode(card))
+                enter(self._folder, self.info, card, _encode(card))
         return card
+
+    def _has_same(self, card: Card) -> bool:
+        """Whether the very same source is there.
+
+        Raises:
+            InputError: another one has its id.
+        """
+        if not self.has(card.id):
+            return False
+        if self.card(card.id) != card:
+            raise InputError(f"The zoo '{self.url}' has another source '{card.id}' already; choose another id.")
+        return True
 
     def _check_fits(self, card: Card) -> None:
         if card.modality != self.info.modality:
@@ -253,3 +305,7 @@ class Zoo:
 
 def _weights_path(source_id: str) -> str:
     return f"sources/{source_id}/model.safetensors"
+
+
+def _encode(card: Card) -> bytes:
+    return card.model_dump_json().encode()

@@ -21,9 +21,9 @@ def result():
         "bytes": {
             "everything": 5_400_000,
             "stages": {
-                "coarse": {"up": 3200, "down": 0},
-                "fine": {"up": 0, "down": 876_500},
-                "transfer": {"up": 0, "down": 0},
+                "coarse": {"up": 3200, "down": 0, "read": 5100},
+                "fine": {"up": 0, "down": 876_500, "read": 901_000},
+                "transfer": {"up": 0, "down": 0, "read": 0},
             },
             "total": 879_700,
             "against_everything": 0.163,

@@ -129,3 +129,12 @@ def test_names_are_shown_and_not_obeyed(write, result, selection, name):
 
 def test_a_run_without_its_table_of_epochs_still_has_a_page(write, result, selection):
     assert "46.90" in write(result, selection, metrics=None)[1].text
+
+
+def test_of_very_many_sources_the_first_are_shown(write, result, selection):
+    few, _ = write(result, selection)
+    assert "more, which are in" not in few
+    many = replace(selection, verdicts=[replace(selection.verdicts[0], id=f"source-{n}") for n in range(1234)])
+    _, page = write(result, many)
+    assert "source-199" in page.text and "source-200" not in page.text
+    assert "And 1,034 more" in page.text

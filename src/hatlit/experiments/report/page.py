@@ -15,6 +15,9 @@ from hatlit.experiments.report.figures import run_figure
 from hatlit.experiments.report.html import DEMO, STYLE, table
 from hatlit.selection.protocol import Selection
 
+#: Rows of the table of sources, the chosen first.
+SOURCES_SHOWN = 200
+
 
 def write_report(
     folder: RunFolder, result: Mapping[str, Any], selection: Selection | None, weights: Tensor | None
@@ -45,6 +48,7 @@ def _page(result: Mapping[str, Any], selection: Selection | None, picture: bytes
 <img alt="Quality, selection, learning curves and attention" src="data:image/png;base64,{image}">
 <h2>Selection</h2>
 {table(_selection_rows(selection)) if selection else "<p>This method asks no sources.</p>"}
+{_not_shown(selection)}
 <h2>Traffic</h2>
 {table(_traffic_rows(result["bytes"])) if result["bytes"] else "<p>Nothing was sent.</p>"}
 <h2>Seconds</h2>
@@ -86,16 +90,22 @@ def _selection_rows(selection: Selection) -> list[dict[str, str]]:
             "fine score": _number(verdict.fine_score),
             "why": verdict.reason,
         }
-        for verdict in selection.verdicts
+        for verdict in selection.verdicts[:SOURCES_SHOWN]
     ]
+
+
+def _not_shown(selection: Selection | None) -> str:
+    more = len(selection.verdicts) - SOURCES_SHOWN if selection else 0
+    return f"<p>And {more:,} more, which are in <code>selection.json</code>.</p>" if more > 0 else ""
 
 
 def _traffic_rows(traffic: Mapping[str, Any]) -> list[dict[str, str]]:
     rows = [
-        {"stage": stage, "up": human_bytes(moved["up"]), "down": human_bytes(moved["down"])}
+        {"stage": stage, **{way: human_bytes(moved[way]) for way in ("up", "down", "read")}}
         for stage, moved in traffic["stages"].items()
     ]
-    return [*rows, {"stage": "sending every model instead", "up": "0 B", "down": human_bytes(traffic["everything"])}]
+    everything = human_bytes(traffic["everything"])
+    return [*rows, {"stage": "sending every model instead", "up": "0 B", "down": everything, "read": everything}]
 
 
 def _number(value: float | None) -> str:
