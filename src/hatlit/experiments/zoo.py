@@ -56,7 +56,7 @@ def list_sources(url: str, display: Display) -> None:
             "data": card.dataset,
             "encoder": card.encoder,
             "classes": str(len(card.class_names)),
-            "accuracy at home": f"{card.accuracy:.3f}",
+            "accuracy at home": _share(card.accuracy),
             "samples": str(card.num_samples),
             "size": human_bytes(card.size_bytes),
         }
@@ -103,15 +103,15 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data))
     card = publish(zoo, config.id or source_id(domain), data.name, domain, source)
     display.say(
-        f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {card.accuracy:.3f}"
+        f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {_share(card.accuracy)}"
     )
 
 
 def save_student(folder: Path, data: DomainSet, task: TransferTask, student: Classifier, encoder: str) -> None:
     """Keeps a finished student as a zoo of one source, ready to be copied into another, and how its device records.
 
-    ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, its
-    centroids are those of the labelled few.
+    ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, if
+    there is any, its centroids are those of the labelled few.
     """
     from hatlit.methods.base import METHODS  # loads Lightning, which reading a zoo does not need
 
@@ -150,6 +150,10 @@ def read_model(path: Path, encoder: str, spec: InputSpec, num_classes: int) -> C
         fault = " ".join(str(error).split("\n\t")[1].split()) if "\n\t" in str(error) else str(error)
         raise InputError(f"The weights '{path}' do not fit encoder '{encoder}': {fault}") from error
     return model.eval()
+
+
+def _share(accuracy: float | None) -> str:
+    return "-" if accuracy is None else f"{accuracy:.3f}"
 
 
 def _read_spec(path: str) -> InputSpec:
