@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hatlit.config import (
     CompareConfig,
+    DoctorConfig,
     ExportConfig,
     ListConfig,
     PlotConfig,
@@ -47,6 +48,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
   zoo verify DIR   check every source against its card
   cache            list what is kept to save computing it again
   cache prune      remove of that what was not used for long
+  doctor           say what is installed, and what is missing for what
 """
 
 HELP = ("-h", "--help")
@@ -301,6 +303,15 @@ def _cache_prune(words: list[str]) -> int:
     return 0
 
 
+def _doctor(words: list[str]) -> int:
+    config = parse(DoctorConfig, "doctor", "Says what is installed, and what is missing for what.", words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.doctor import doctor
+
+    doctor(config, Display())
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
@@ -320,6 +331,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "zoo verify": _zoo_verify,
     "cache": _cache,
     "cache prune": _cache_prune,
+    "doctor": _doctor,
 }
 
 

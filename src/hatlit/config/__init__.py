@@ -7,6 +7,7 @@ from hatlit.config.checks import Names, names
 from hatlit.config.commands import (
     CACHED,
     CompareConfig,
+    DoctorConfig,
     ExpansionConfig,
     ExportConfig,
     ListConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "DeviceConfig",
     "DictionaryConfig",
     "DistillationConfig",
+    "DoctorConfig",
     "ExpansionConfig",
     "ExpertsConfig",
     "ExportConfig",
