@@ -78,3 +78,24 @@ def _make_domain(
 def make_domain() -> Callable[..., Domain]:
     """Returns a function that makes a person who moves slowly, fast or not at all, from a name and a seed."""
     return _make_domain
+
+
+@pytest.fixture(scope="session")
+def zoo_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zoo of two sources, of the people bob and cid, that have not learned anything."""
+    from hatlit.config import LabelsConfig
+    from hatlit.datamodules.base import DomainSet
+    from hatlit.datamodules.split import labelled_rows, split_domain
+    from hatlit.experiments.fleet import publish, zoo_info
+    from hatlit.zoo.store import Zoo
+    from hatlit.zoo.train_source import random_source
+
+    domains = tuple(_make_domain(name, seed, rows=45) for seed, name in enumerate(("bob", "cid"), start=1))
+    data = DomainSet("people", "imu", domains, domains[0].class_names)
+    folder = tmp_path_factory.mktemp("fleet") / "zoo"
+    zoo = Zoo.create(folder, zoo_info(data))
+    for seed, domain in enumerate(domains):
+        split = split_domain(domain, LabelsConfig(), seed=0)
+        source = random_source(domain, labelled_rows(domain, split), split.test, "cnn_nano", seed)
+        publish(zoo, domain.name, data.name, domain, source)
+    return folder

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hatlit.config import (
     CompareConfig,
+    DoctorConfig,
     ExpandConfig,
     ExportConfig,
     ListConfig,
@@ -51,6 +52,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
   zoo index DIR    make the index of a zoo anew, after its files were changed by hand
   cache            list what is kept to save computing it again
   cache prune      remove of that what was not used for long
+  doctor           say what is installed, and what is missing for what
 """
 
 HELP = ("-h", "--help")
@@ -337,6 +339,15 @@ def _cache_prune(words: list[str]) -> int:
     return 0
 
 
+def _doctor(words: list[str]) -> int:
+    config = parse(DoctorConfig, "doctor", "Says what is installed, and what is missing for what.", words)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.doctor import doctor
+
+    doctor(config, Display())
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "compare": _compare,
@@ -358,6 +369,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "zoo index": _zoo_index,
     "cache": _cache,
     "cache prune": _cache_prune,
+    "doctor": _doctor,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -51,6 +51,14 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str], m
     return _build(kind, chosen.as_dict())
 
 
+def as_words(settings: Mapping[str, Any]) -> list[str]:
+    """Settings, those of a group in a mapping of their own, as the user would type them on the command line."""
+    return [
+        f"--{name}={value if isinstance(value, str | Path) else json.dumps(value, default=str)}"
+        for name, value in _flat(settings)
+    ]
+
+
 def option_names(kind: type, prefix: str = "") -> Iterator[str]:
     """Every option of a dataclass and of those inside it, as dotted names."""
     hints = get_type_hints(kind)
@@ -77,16 +85,12 @@ def _as_words(path: Path, kind: type) -> list[str]:
     """Shipped settings as the user would type them, without those that other commands have and this one lacks."""
     foreign = set(option_names(ExpansionConfig)) - set(option_names(kind))
     settings = _flat(yaml.safe_load(path.read_text()) or {})
-    return [
-        f"--{name}={value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in settings
-        if name not in foreign
-    ]
+    return as_words({name: value for name, value in settings if name not in foreign})
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

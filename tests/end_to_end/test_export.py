@@ -77,7 +77,7 @@ def test_a_place_that_cannot_be_written_is_refused(hatlit, run, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, errors = hatlit("export", run, "--to", "safetensors", "--out", tmp_path / "file" / "student")
     assert code == 2
-    assert "choose another --out" in errors
+    assert "choose another place" in errors
 
 
 def test_files_and_folders_become_json_lines(hatlit, run, arrays, tmp_path):

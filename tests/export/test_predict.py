@@ -7,19 +7,6 @@ import torch
 import hatlit
 from hatlit.datamodules.base import build_view
 from hatlit.errors import InputError
-from hatlit.export.write import export
-
-
-@pytest.fixture
-def exported(tmp_path, finished):
-    def write(to, batch=None):
-        content, described = export(finished, to, int8=False, batch=batch, test=None)
-        file = tmp_path / f"student.{to}"
-        file.write_bytes(content)
-        described.write(file)
-        return file
-
-    return write
 
 
 def test_a_run_predicts_what_its_student_says(run, finished, walker):
@@ -56,20 +43,6 @@ def test_other_rates_and_orders_are_brought_to_the_students_own(run, walker):
     np.testing.assert_allclose(student.predict(fast, rate=32.0).probabilities, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("to", "batch"), [("onnx", None), ("onnx", 7), ("safetensors", None)])
-def test_an_exported_file_predicts_what_the_run_does(exported, run, walker, to, batch):
-    if to == "onnx":
-        pytest.importorskip("onnxruntime")
-    found = hatlit.load(exported(to, batch)).predict(walker.samples)
-    expected = hatlit.load(run).predict(walker.samples)
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
-
-
-def test_archives_of_torch_are_not_opened(exported):
-    with pytest.raises(InputError, match="may hold pickles"):
-        hatlit.load(exported("torch_export"))
-
-
 def test_texts_need_no_array(text_run):
     student = hatlit.load(text_run)
     found = student.predict(["a fine book", "what a bore, a bore, a very long bore that goes on and on"])
@@ -90,11 +63,3 @@ def test_texts_need_no_array(text_run):
 def test_what_it_cannot_look_at_is_refused(run, samples, says):
     with pytest.raises(InputError, match=says):
         hatlit.load(run).predict(samples)
-
-
-def test_nothing_is_no_student(tmp_path):
-    with pytest.raises(InputError, match="give a run folder or an exported file"):
-        hatlit.load(tmp_path / "nothing")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="the JSON beside it"):
-        hatlit.load(tmp_path / "file")

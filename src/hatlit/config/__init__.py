@@ -7,6 +7,7 @@ from hatlit.config.checks import Names, names
 from hatlit.config.commands import (
     CACHED,
     CompareConfig,
+    DoctorConfig,
     ExpandConfig,
     ExpansionConfig,
     ExportConfig,
@@ -45,6 +46,7 @@ __all__ = [
     "DeviceConfig",
     "DictionaryConfig",
     "DistillationConfig",
+    "DoctorConfig",
     "ExpandConfig",
     "ExpansionConfig",
     "ExpertsConfig",

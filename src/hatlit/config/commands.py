@@ -234,6 +234,17 @@ class ListConfig:
 
 
 @dataclass
+class DoctorConfig:
+    """Says what is installed, what computes, what the cache holds, and what is missing.
+
+    Args:
+        json: file that the same is written to.
+    """
+
+    json: str | None = None
+
+
+@dataclass
 class PruneConfig:
     """Removes from the cache what was not used for long. Data sets that were downloaded stay.
 

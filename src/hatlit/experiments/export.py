@@ -15,8 +15,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.folder import RunFolder
 from hatlit.export.artifact import Artifact
 from hatlit.export.deployed import Finished, read_student
-from hatlit.export.write import SUFFIXES, TestPart, export
-from hatlit.files import write_atomically
+from hatlit.export.write import SUFFIXES, TestPart, export, write_export
 from hatlit.options import parse
 
 
@@ -41,11 +40,7 @@ def export_run(run: str, config: ExportConfig, display: Display) -> Path:
     content, described = export(finished, config.to, bool(config.quantize), batch, test)
     name = f"student{'-int8' if config.quantize else ''}{SUFFIXES[config.to]}"
     file = Path(config.out) if config.out else Path(run) / "export" / name
-    try:
-        write_atomically(file, content)
-        described.write(file)
-    except OSError as error:
-        raise InputError(f"'{file}' cannot be written ({error.strerror}); choose another --out.") from error
+    write_export(file, content, described)
     display.table(f"{finished.card.encoder} of {finished.card.domain}", _rows(described, finished, batch))
     display.say(f"probabilities lie at most {described.largest_difference:.1g} from the student's")
     display.say(f"{file} and {Artifact.path_of(file).name} are written")

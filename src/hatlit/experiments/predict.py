@@ -13,7 +13,8 @@ from rich.console import Console
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.export.inputs import inputs_of, read_input
-from hatlit.export.predict import Predictor, load
+from hatlit.export.load import load
+from hatlit.export.predict import Predictor
 
 
 def predict_files(student: str, inputs: Sequence[str], rate: float | None) -> bool:

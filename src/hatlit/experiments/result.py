@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +15,9 @@ from hatlit.experiments.measure import Quality, quality
 from hatlit.methods.base import TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
 
+#: What a result says about quality; each None where the target has no test part.
+SCORES = tuple(field.name for field in fields(Quality))
+
 #: What a result says about the view of a student.
 SHOWN_OF_A_VIEW = ("modality", "channels", "axes", "shape", "rate", "tokenizer")
 
@@ -25,19 +28,19 @@ class Outcome:
 
     Attributes:
         method: trained.
-        quality: of its student on the test part.
-        label: (N,) classes of the test samples.
+        quality: of its student on the test part, None where the target has none.
+        label: (N,) classes of the test samples, None where there are none.
         predicted: (N, K) probabilities that it gives them.
         fused: (N, K) predictions of the mixer, None for methods that have no mixer.
         weights: (N, method.weighed) weights of the mixer, None for methods that have none.
     """
 
     method: TransferMethod
-    quality: Quality
-    label: Tensor
-    predicted: Tensor
-    fused: Tensor | None
-    weights: Tensor | None
+    quality: Quality | None = None
+    label: Tensor | None = None
+    predicted: Tensor | None = None
+    fused: Tensor | None = None
+    weights: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """What ``predictions.safetensors`` holds, sample by sample of the test part."""
@@ -64,13 +67,15 @@ def result_of(
         clock: seconds of each stage.
     """
     config, method, models = task.config, outcome.method, outcome.method.models()
-    mixer = None if outcome.fused is None else quality(outcome.fused, outcome.label)
+    mixer = None
+    if outcome.fused is not None and outcome.label is not None:
+        mixer = quality(outcome.fused, outcome.label)
     return {
         "method": config.method,
         "target": task.target.domain.name,
         "labels": len(task.target.split.labelled),
-        **asdict(outcome.quality),
-        "labels_only": asdict(plain.quality) if plain else None,
+        **(asdict(outcome.quality) if outcome.quality else dict.fromkeys(SCORES)),
+        "labels_only": asdict(plain.quality) if plain and plain.quality else None,
         "mixer": asdict(mixer) if mixer else None,
         "bytes": selection.traffic.as_dict() if selection else None,
         "seconds": clock.rounded(),
@@ -80,7 +85,7 @@ def result_of(
         "seed": config.seed,
         "classes": list(task.target.class_names),
         "training_samples": len(task.target.split.train),
-        "test_samples": len(outcome.label),
+        "test_samples": len(task.target.split.test),
         "sources": [source.id for source in task.sources],
         "weighed": list(method.weighed),
         "student": {

@@ -18,7 +18,7 @@ from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
-from hatlit.encoders.base import find_encoder
+from hatlit.encoders.base import InputSpec, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
 from hatlit.experiments.epoch_table import EpochTable
@@ -67,37 +67,58 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
     Raises:
         InputError: something in the options or in the data cannot be.
     """
-    check_names(config)
-    make_trainer(config.trainer, [], [])  # hardware that is not there is best refused before anything is written
+    check(config)
     reset_peak()
     clock = Stopwatch()
     with clock("data"):
         data = read_domains(config.modality, config.data, display)
         asked = read_asked(data, config.data, config.sources, display)
         target = choose_target(data, asked, config, display)
-        student_spec = device_view(target.spec, config.device)
-        student = choose_student(config.student, student_spec, len(target.class_names), config.device)
-        config = replace(config, student=student)
-        TransferTask(target, student_spec, (), config).new_student()  # one that cannot be is refused before the work
+    return train_for(target, data, asked, config, display, clock, one_of_many)
+
+
+def train_for(
+    target: TargetData,
+    data: DomainSet,
+    asked: DomainSet,
+    config: TrainConfig,
+    display: Display,
+    clock: Stopwatch,
+    one_of_many: bool = False,
+) -> dict[str, Any]:
+    """Does what ``train`` does, for a target that is there already.
+
+    Args:
+        target: one without test rows gets a student, but no scores and nothing beside it.
+        data: the domains as the student sees them; those besides the target matter only where there is no zoo.
+        asked: the domains as sources see them; the same object where that is no different.
+        config: the options, already checked.
+        display: speaks to the user.
+        clock: of the run.
+        one_of_many: as in ``train``.
+    """
+    with clock("data"):
+        config, student_spec = settle_student(target, config)
     zoo = Zoo.open(config.zoo, asked.modality) if config.zoo else None
     sources_from = zoo.fingerprint if zoo else asked.fingerprint
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
     folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
     if folder.is_done:
         return _show_again(folder, display)
-    selection = _choose_sources(config, asked, target, zoo, display, clock)
-    recordings = _source_domains(config, data, selection)
+    selection = choose_sources(config, asked, target, zoo, display, clock)
+    recordings = source_domains(config, data, selection)
     with folder.alone(display.say) if is_first_process() else nullcontext(), keeping_outputs(config.cache):
         if folder.is_done:  # by another process, for which this one has waited
             return _show_again(folder, display)
         if is_first_process():
             folder.start(config)
             folder.write_json("selection.json", selection.as_dict() if selection else {})
-        task = TransferTask(target, student_spec, _selected(selection), config, recordings)
+        task = TransferTask(target, student_spec, selected(selection), config, recordings)
         if config.tune:
             with clock("tuning"):
                 task = replace(task, config=tuned(task, folder, display))
-        plain = None if one_of_many or config.method == BESIDE else _run_beside(task, folder, display, clock)
+        alone = one_of_many or config.method == BESIDE or not len(target.split.test)
+        plain = None if alone else _run_beside(task, folder, display, clock)
         wandb = _start_wandb(config, folder, display)
         outcome = _run(task, folder, wandb, display, clock)
         if not is_first_process():
@@ -131,12 +152,23 @@ def _keep(
         student, encoder = outcome.method.student, result["student"]["encoder"]
         save_student(folder.path / "student", seen, task, student, encoder, provenance)
     folder.write_json("result.json", result)
-    folder.write("predictions.safetensors", save(outcome.tensors()))
+    if outcome.label is not None:
+        folder.write("predictions.safetensors", save(outcome.tensors()))
 
 
 def _show_again(folder: RunFolder, display: Display) -> dict[str, Any]:
     display.say(f"This run is done already; its folder is {folder.path}")
     return _show(folder.read_json("result.json"), display)
+
+
+def check(config: TrainConfig) -> None:
+    """Refuses what cannot be before anything is read or written: unknown names, and hardware that is not there.
+
+    Raises:
+        InputError: there is such a name, or such hardware.
+    """
+    check_names(config)
+    make_trainer(config.trainer, [], [])
 
 
 def check_names(config: TrainConfig) -> None:
@@ -192,14 +224,35 @@ def choose_target(data: DomainSet, asked: DomainSet, config: TrainConfig, displa
     return target
 
 
+def settle_student(target: TargetData, config: TrainConfig) -> tuple[TrainConfig, InputSpec]:
+    """Decides what the student is and what it sees of a sample: the options with its name, and its view.
+
+    Raises:
+        InputError: there can be no such student.
+    """
+    view = device_view(target.spec, config.device)
+    student = choose_student(config.student, view, len(target.class_names), config.device)
+    config = replace(config, student=student)
+    TransferTask(target, view, (), config).new_student()  # one that cannot be is refused before the work
+    return config, view
+
+
 def is_first_process() -> bool:
     """Whether this is the process that writes files and speaks; launchers number the others from one."""
     return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("RANK", "0")) == 0
 
 
-def _choose_sources(
+def choose_sources(
     config: TrainConfig, data: DomainSet, target: TargetData, zoo: Zoo | None, display: Display, clock: Stopwatch
 ) -> Selection | None:
+    """Selects the sources that a method asks, of a zoo or of one that is trained on the other domains of ``data``.
+
+    Returns:
+        What was chosen and why; None where the method asks none.
+
+    Raises:
+        InputError: there are no sources that could be asked.
+    """
     if not METHODS.get(config.method).needs_sources:
         return None
     if zoo is None:
@@ -228,17 +281,23 @@ def _source_row(verdict: Any) -> dict[str, str]:
     }
 
 
-def _selected(selection: Selection | None) -> Sequence[SelectedSource]:
+def selected(selection: Selection | None) -> Sequence[SelectedSource]:
+    """The chosen sources as methods are given them, best first."""
     if selection is None:
         return ()
     chosen = zip(selection.cards, selection.models, strict=True)
     return tuple(
-        SelectedSource(card.id, card.encoder, model, card.class_names, card.domain, card.centroids)
+        SelectedSource(card.id, card.encoder, model, card.class_names, card.domain, card.centroids, card.round)
         for card, model in chosen
     )
 
 
-def _source_domains(config: TrainConfig, data: DomainSet, selection: Selection | None) -> Sequence[Domain]:
+def source_domains(config: TrainConfig, data: DomainSet, selection: Selection | None) -> Sequence[Domain]:
+    """The recordings of the chosen sources' own domains, for a method that needs them; the traffic says what they cost.
+
+    Raises:
+        InputError: they are not there.
+    """
     if selection is None or not METHODS.get(config.method).needs_source_data:
         return ()
     missing = [card.domain for card in selection.cards if card.domain not in data.names]
@@ -299,6 +358,8 @@ def _fit(
 
 
 def _measure(method: TransferMethod, task: TransferTask) -> Outcome:
+    if not len(task.target.split.test):
+        return Outcome(method)
     rows = task.target.test_rows(method.view)
     predicted = method.predict(rows)
     fused, weights = method.explain(rows)
@@ -326,8 +387,5 @@ def _show(result: dict[str, Any], display: Display) -> dict[str, Any]:
 
 
 def _shares(scores: dict[str, Any]) -> dict[str, str]:
-    return {
-        "accuracy": f"{scores['accuracy']:.3f}",
-        "balanced accuracy": f"{scores['balanced_accuracy']:.3f}",
-        "macro F1": f"{scores['macro_f1']:.3f}",
-    }
+    shown = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "macro F1": "macro_f1"}
+    return {label: "-" if scores[name] is None else f"{scores[name]:.3f}" for label, name in shown.items()}

@@ -26,7 +26,7 @@ from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import examine
 
 if TYPE_CHECKING:
-    from hatlit.methods.base import TransferTask
+    from hatlit.methods.base import SelectedSource, TransferTask
 
 
 def build(config: ZooBuildConfig, display: Display) -> Zoo:
@@ -57,7 +57,7 @@ def list_sources(url: str, display: Display) -> None:
         "data": table.datasets,
         "encoder": table.encoders,
         "classes": [str(len(table.kinds[kind].class_names)) for kind in table.kind],
-        "accuracy at home": [f"{accuracy:.3f}" for accuracy in table.accuracies],
+        "accuracy at home": map(_share, table.accuracies),
         "samples": map(str, table.num_samples),
         "round": map(str, table.rounds),
         "size": map(human_bytes, table.size_bytes),
@@ -112,7 +112,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data))
     card = publish(zoo, config.id or source_id(domain), data.name, domain, source)
     display.say(
-        f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {card.accuracy:.3f}"
+        f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {_share(card.accuracy)}"
     )
 
 
@@ -139,10 +139,10 @@ def add_run(url: str, run: str, config: ZooAddRunConfig, display: Display) -> No
     )
 
 
-def provenance_of(teachers: Sequence[Card]) -> Provenance:
+def provenance_of(teachers: Sequence[Card | SelectedSource]) -> Provenance:
     """What a student's card says of where it comes from: it joins one round after the last of its teachers."""
-    rounds = [card.round for card in teachers]
-    return Provenance(round=1 + max(rounds, default=0), parents=tuple(card.id for card in teachers))
+    rounds = [source.round for source in teachers]
+    return Provenance(round=1 + max(rounds, default=0), parents=tuple(source.id for source in teachers))
 
 
 def save_student(
@@ -150,8 +150,8 @@ def save_student(
 ) -> None:
     """Keeps a finished student as a zoo of one source, ready to be copied into another, and how its device records.
 
-    ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, its
-    centroids are those of the labelled few.
+    ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, if
+    there is any, its centroids are those of the labelled few.
     """
     from hatlit.methods.base import METHODS  # loads Lightning, which reading a zoo does not need
 
@@ -191,6 +191,10 @@ def read_model(path: Path, encoder: str, spec: InputSpec, num_classes: int) -> C
         fault = " ".join(str(error).split("\n\t")[1].split()) if "\n\t" in str(error) else str(error)
         raise InputError(f"The weights '{path}' do not fit encoder '{encoder}': {fault}") from error
     return model.eval()
+
+
+def _share(accuracy: float | None) -> str:
+    return "-" if accuracy is None else f"{accuracy:.3f}"
 
 
 def _read_spec(path: str) -> InputSpec:

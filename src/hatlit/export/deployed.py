@@ -98,13 +98,18 @@ class Finished:
     recording: Recording
 
 
+def student_folder(run: Path) -> Path:
+    """Where the student of a run folder lies: below it, or there where the folder is a student itself."""
+    return run if (run / "zoo.json").is_file() else run / "student"
+
+
 def read_student(run: Path) -> Finished:
     """Reads the student of a run folder, or the ``student`` folder itself.
 
     Raises:
         InputError: there is none, the run has not come to its end, or its method leaves no single student.
     """
-    folder = run if (run / "zoo.json").is_file() else run / "student"
+    folder = student_folder(run)
     if not (folder / "zoo.json").is_file():
         why = "has no student: it is no run folder, has not come to its end, or its method leaves several models"
         raise InputError(f"'{run}' {why}.")

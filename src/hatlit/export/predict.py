@@ -1,10 +1,9 @@
-"""Predictions of a student, from a run folder or from a file exported of it."""
+"""Predictions of a student, whatever answers for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,11 +11,9 @@ from torch import Tensor
 
 from hatlit.datamodules.base import build_view
 from hatlit.datamodules.text import common_length, pad_texts, recorded_form
-from hatlit.encoders.base import InputSpec, build_classifier
+from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
-from hatlit.export.artifact import Artifact, Recording
-from hatlit.export.deployed import Deployed, read_student
-from hatlit.export.onnx import OnnxModel
+from hatlit.export.artifact import Recording
 from hatlit.export.write import in_batches
 
 
@@ -49,9 +46,10 @@ class Predictor:
         batch: rows that ``answers`` wants at a time; None where any number will do.
 
     Example:
-        >>> student = hatlit.load("runs/hat-demo-demo-01-seed0-4b1c2d3e")
-        >>> student.predict(samples).labels
-        ('walk', 'sit')
+        >>> student = hatlit.load("students/ann")
+        >>> found = student.predict(samples[:5])
+        >>> len(found.labels), found.class_names, found.probabilities.shape
+        (5, ('fast', 'slow', 'still'), (5, 3))
     """
 
     def __init__(
@@ -132,49 +130,3 @@ class Predictor:
 
     def _nothing(self) -> np.ndarray:
         return np.empty((0, len(self.class_names)), dtype=np.float32)
-
-
-def load(path: str | Path) -> Predictor:
-    """Makes a student ready to predict.
-
-    Args:
-        path: a run folder, or a file that ``hatlit export`` wrote as onnx or safetensors, with the JSON beside it.
-
-    Raises:
-        InputError: nothing that predicts lies there, it is damaged, or a library is missing.
-    """
-    path = Path(path)
-    if path.is_dir():
-        finished = read_student(path)
-        return _predictor(finished.deployed, finished.card.class_names, finished.recording)
-    if not path.is_file():
-        raise InputError(f"There is no '{path}'; give a run folder or an exported file.")
-    described = Artifact.read(path)
-    if described.format == "torch_export":
-        raise InputError(
-            f"'{path}' is an archive of torch.export, which may hold pickles, so hatlit does not open it; "
-            "torch.export.load does, or predict from an onnx file."
-        )
-    if described.format == "safetensors":
-        return _predictor(_from_weights(path, described), described.class_names, described.recording)
-    form = described.recording.spec if described.input_name == "samples" else described.view
-    batch, *_ = described.input_shape
-    answers = OnnxModel(path.read_bytes())
-    return Predictor(described.class_names, described.recording, form, answers, batch or None)
-
-
-def _from_weights(path: Path, described: Artifact) -> Deployed:
-    from safetensors.torch import load_file
-
-    with torch.random.fork_rng(devices=[]):
-        student = build_classifier(described.encoder, described.view, len(described.class_names), pretrained=False)
-    student.load_state_dict(load_file(path))
-    return Deployed(student, described.recording.spec)
-
-
-def _predictor(deployed: Deployed, class_names: tuple[str, ...], recording: Recording) -> Predictor:
-    @torch.inference_mode()
-    def answers(rows: np.ndarray) -> np.ndarray:
-        return deployed(torch.from_numpy(rows)).numpy()
-
-    return Predictor(class_names, recording, deployed.input_form, answers)

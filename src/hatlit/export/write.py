@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from hatlit.errors import InputError
 from hatlit.export.artifact import Artifact, Measures
 from hatlit.export.deployed import Deployed, Finished
 from hatlit.export.onnx import OnnxModel, require_onnx, to_int8, to_onnx
+from hatlit.files import write_atomically
 from hatlit.students.budget import cost
 from hatlit.students.latency import latency_ms
 from hatlit.zoo.weights import decode_weights, encode_weights
@@ -69,7 +71,7 @@ def export(
             otherwise than the student.
     """
     deployed, card = finished.deployed, finished.card
-    student: Answers = partial(_answer, deployed)
+    student: Answers = partial(answer, deployed)
     given = deployed.example(ROWS_MADE_UP) if test is None else test.samples[:ROWS_CHECKED]
     rows = given.numpy()
     content, answers = _make(finished, to, batch)
@@ -112,6 +114,19 @@ def export(
     )
 
 
+def write_export(file: Path, content: bytes, described: Artifact) -> None:
+    """Writes an exported student and the JSON beside it.
+
+    Raises:
+        InputError: they cannot be written there.
+    """
+    try:
+        write_atomically(file, content)
+        described.write(file)
+    except OSError as error:
+        raise InputError(f"'{file}' cannot be written ({error.strerror}); choose another place.") from error
+
+
 def in_batches(answers: Answers, rows: np.ndarray, batch: int | None) -> np.ndarray:
     """Probabilities (N, classes) of rows (N, ...), asked for in batches of exactly ``batch``, or of any size up to
     ``ROWS_CHECKED``."""
@@ -126,7 +141,7 @@ def _make(finished: Finished, to: Format, batch: int | None) -> tuple[bytes, Ans
     deployed, card = finished.deployed, finished.card
     if to == "safetensors":
         content = encode_weights(deployed.student)
-        return content, partial(_answer, Deployed(decode_weights(content, card), deployed.recorded))
+        return content, partial(answer, Deployed(decode_weights(content, card), deployed.recorded))
     if to == "onnx":
         require_onnx()
     try:
@@ -147,11 +162,12 @@ def _to_program(deployed: Deployed, batch: int | None) -> tuple[bytes, Answers]:
         program = torch.export.export(deployed, (sample,), dynamic_shapes=open_axes)
     archive = io.BytesIO()
     torch.export.save(program, archive)
-    return archive.getvalue(), partial(_answer, program.module())
+    return archive.getvalue(), partial(answer, program.module())
 
 
 @torch.inference_mode()
-def _answer(model: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
+def answer(model: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
+    """What a model that maps input to probabilities says of rows (B, ...)."""
     return model(torch.from_numpy(rows)).numpy()
 
 

@@ -40,6 +40,7 @@ class SelectedSource:
         class_names: of its head's outputs.
         domain: name of the domain it was trained on.
         centroids: per class the mean feature vector (feature_dim,) of its training rows, None for one it never saw.
+        round: when it joined; above 0 for the student of earlier sources.
     """
 
     id: str
@@ -48,6 +49,7 @@ class SelectedSource:
     class_names: tuple[str, ...]
     domain: str = ""
     centroids: Centroids = ()
+    round: int = 0
 
 
 @dataclass(frozen=True)

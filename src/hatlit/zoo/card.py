@@ -130,7 +130,8 @@ class Card(_Strict):
         class_names: classes in the order of the head's outputs.
         statistics: by the name of the feature map.
         centroids: per class the mean feature vector (feature_dim,) of its training samples, None where it had none.
-        accuracy: share of the domain's own held-out samples that the source classifies correctly.
+        accuracy: share of the domain's own held-out samples that the source classifies correctly; None where none was
+            held out.
         num_samples: training samples.
         num_parameters: parameters of encoder and head together.
         size_bytes: size of the weights' file.
@@ -151,7 +152,7 @@ class Card(_Strict):
     class_names: Names
     statistics: dict[Name, Statistic] = Field(max_length=64)
     centroids: Centroids
-    accuracy: float = Field(ge=0, le=1)
+    accuracy: float | None = Field(ge=0, le=1)
     num_samples: Count
     num_parameters: Count
     size_bytes: int = Field(ge=1, le=2**40)

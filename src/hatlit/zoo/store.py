@@ -47,8 +47,8 @@ class Zoo:
         info: what all sources have in common.
 
     Example:
-        >>> zoo = Zoo.open("zoos/imu", modality="imu")
-        >>> models = [zoo.load(card.id) for card in zoo.cards() if card.accuracy > 0.8]
+        >>> zoo = Zoo.open("zoo", modality="imu")
+        >>> models = [zoo.load(card.id) for card in zoo.cards() if (card.accuracy or 0) > 0.8]
     """
 
     def __init__(self, folder: Folder, info: ZooInfo) -> None:
@@ -183,7 +183,7 @@ class Zoo:
         class_names: tuple[str, ...],
         statistics: Mapping[str, Statistic],
         centroids: Centroids,
-        accuracy: float,
+        accuracy: float | None,
         num_samples: int,
         training: Training,
         provenance: Provenance | None = None,

@@ -84,7 +84,7 @@ class Table(_Strict):
     datasets: tuple[Name, ...] = ()
     encoders: tuple[Name, ...] = ()
     kind: tuple[Count, ...] = ()
-    accuracies: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    accuracies: tuple[Annotated[float, Field(ge=0, le=1)] | None, ...] = ()
     num_samples: tuple[Count, ...] = ()
     rounds: tuple[Count, ...] = ()
     size_bytes: tuple[Count, ...] = ()

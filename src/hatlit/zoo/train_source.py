@@ -31,6 +31,7 @@ class TrainedSource:
         class_names: the classes that the training rows show, in the order of the head's outputs.
         centroids: per class the mean feature vector (feature_dim,) of its training rows.
         accuracy: share of the test rows that are classified correctly; those of classes it never saw count as wrong.
+            None where there are no test rows.
         num_samples: labelled training rows.
         training: how it was trained.
     """
@@ -39,7 +40,7 @@ class TrainedSource:
     encoder: str
     class_names: tuple[str, ...]
     centroids: Centroids
-    accuracy: float
+    accuracy: float | None
     num_samples: int
     training: Training
 
@@ -139,7 +140,7 @@ def examine(
         class_names: names of its head's outputs, in order.
         domain: whose data it was trained on.
         train_rows: (N,) labelled rows that it learned from.
-        test_rows: (M,) rows with a class that it did not learn from.
+        test_rows: (M,) rows with a class that it did not learn from; may be none.
         training: how it was trained.
 
     Raises:
@@ -148,11 +149,9 @@ def examine(
     if model.head.out_features != len(class_names):
         raise InputError(f"The model's head has {model.head.out_features} outputs for {len(class_names)} class names.")
     model.eval()
-    views = (build_view(domain.tensor(rows), domain.recorded, model.input_spec) for rows in (train_rows, test_rows))
-    (features, _), (_, logits) = (_outputs(model, view) for view in views)
     names = np.array(domain.class_names)
     learned = names[domain.labels[train_rows]]
-    predicted = np.array(class_names)[logits.argmax(1).numpy()]
+    features, _ = _outputs(model, build_view(domain.tensor(train_rows), domain.recorded, model.input_spec))
     centroids = tuple(
         to_floats(features[torch.from_numpy(learned == name)].mean(0).numpy()) if (learned == name).any() else None
         for name in class_names
@@ -162,10 +161,16 @@ def examine(
         encoder=encoder_name,
         class_names=tuple(class_names),
         centroids=centroids,
-        accuracy=float(np.mean(predicted == names[domain.labels[test_rows]])),
+        accuracy=_accuracy(model, class_names, domain, test_rows) if len(test_rows) else None,
         num_samples=len(train_rows),
         training=training,
     )
+
+
+def _accuracy(model: Classifier, class_names: Sequence[str], domain: Domain, rows: np.ndarray) -> float:
+    _, logits = _outputs(model, build_view(domain.tensor(rows), domain.recorded, model.input_spec))
+    predicted = np.array(class_names)[logits.argmax(1).numpy()]
+    return float(np.mean(predicted == np.array(domain.class_names)[domain.labels[rows]]))
 
 
 def _outputs(model: Classifier, view: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,9 @@ def run_figure(
 
 def _draw_quality(axes: Axes, result: Mapping[str, Any]) -> None:
     scores = {"accuracy": "accuracy", "balanced_accuracy": "balanced\naccuracy", "macro_f1": "macro F1"}
+    if not result["test_samples"]:
+        _draw_nothing(axes, "no samples were held out for a test")
+        return
     bars = {
         "labels_only": (result["labels_only"], GREY),
         "mixer": (result["mixer"], GREEN),
@@ -108,7 +111,7 @@ def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
 
 def _draw_weights(axes: Axes, weighed: Sequence[str], weights: Tensor | None) -> None:
     if weights is None:
-        _draw_nothing(axes, "this method has no mixer")
+        _draw_nothing(axes, "no mixer weighed test samples")
         return
     thinned = weights[np.linspace(0, len(weights) - 1, min(MAX_SAMPLES, len(weights))).astype(int)]
     picture = axes.imshow(thinned.T.numpy(), aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")

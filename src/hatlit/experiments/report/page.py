@@ -44,7 +44,7 @@ def _page(result: Mapping[str, Any], selection: Selection | None, picture: bytes
 <h1>{html.escape(title)}</h1>
 {demo if result["is_demo"] else ""}
 <p>{html.escape(_summary(result))}</p>
-{table(_quality_rows(result))}
+{table(_quality_rows(result)) if result["test_samples"] else "<p>No samples were held out for a test.</p>"}
 <img alt="Quality, selection, learning curves and attention" src="data:image/png;base64,{image}">
 <h2>Selection</h2>
 {table(_selection_rows(selection)) if selection else "<p>This method asks no sources.</p>"}
@@ -75,7 +75,7 @@ def _quality_rows(result: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {"method": name, **{label: f"{values[score]:.3f}" for label, score in scores.items()}}
         for name, values in named.items()
-        if values
+        if values and values["accuracy"] is not None
     ]
 
 
