@@ -159,11 +159,10 @@ class HaT(StudentMethod):
         features, logits = self.student.both(seen.view)
         query = features.detach() if self.config.mixer.detach_query else features
         weights, fused = self.mix(query, seen.outputs, seen.prior)
-        losses = {
-            "mixer": self._mixer_loss(weights, fused, seen.prior, seen.label),
-            "student": self._student_loss(features, logits, fused, seen),
-        }
-        return {part: losses[part] for part in self.trained_parts()}
+        student = self._student_loss(features, logits, fused, seen)
+        if self.mixer is None and self.bank.heads is None:
+            return {"student": student}
+        return {"mixer": self._mixer_loss(weights, fused, seen.prior, seen.label), "student": student}
 
     def prior(self, outputs: SourceOutputs) -> Tensor:
         """What speaks for each source before attention does: (B, N), up to a factor."""
