@@ -1,4 +1,4 @@
-"""Turns the equations of a page into MathML while the site is built, so that showing them takes no script and no network."""
+"""Turns the equations of a page into MathML while the site is built: showing them takes no script and no network."""
 
 from __future__ import annotations
 
