@@ -27,7 +27,7 @@ from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent
 from hatlit.files import write_atomically
 from hatlit.options import parse
-from results import LABELS, ROOT, ResultsConfig, Section, found_sections, is_rival, summary_of
+from results import LABELS, ROOT, ResultsConfig, Section, best_rival, found_sections, summary_of
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
 METHODS = (
@@ -138,18 +138,12 @@ def gap(summary: Mapping[str, Any], method: str) -> float | None:
     return known[method]["gap_closed"] if ends[1] - ends[0] >= SMALLEST_GAP else None
 
 
-def best_rival(summary: Mapping[str, Any]) -> str | None:
-    """The most accurate of the methods that a company could use in place of HaT."""
-    rivals = {name: one["accuracy"]["mean"] for name, one in summary["methods"].items() if is_rival(name, one)}
-    return max(rivals, key=lambda name: rivals[name], default=None)
-
-
 def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
     """On how many comparisons HaT is ahead, and where it is not."""
     behind, clear, below = [], 0, []
     for (section, level), summary in summaries.items():
         name = f"{section.name} ({level})"
-        rival = best_rival(summary)
+        rival = best_rival(summary["methods"])
         if rival is None:
             continue
         lead = summary["methods"][rival]["against_reference"]["difference"]

@@ -20,6 +20,7 @@ from hatlit.config import (
     PlotConfig,
     PredictConfig,
     PruneConfig,
+    RerunConfig,
     StudentsConfig,
     StudyConfig,
     TrainConfig,
@@ -36,6 +37,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
   compare          run methods on several targets and seeds, and set them side by side (--resume DIR goes on)
   expand           let a fleet grow: new domains join round after round and become sources of later ones
   export           make a file for a device of the student of a run: export RUN
+  rerun            repeat a finished run and compare what comes out: rerun RUN
   predict          ask a student, of a run or exported, about files: predict RUN INPUT ...
   study            answer one question about the method: study NAME (study --help lists them)
   data             list the data sets
@@ -152,6 +154,15 @@ def _export(words: list[str]) -> int:
     _load(config.plugin)
     export_run(run, config, Display())
     return 0
+
+
+def _rerun(words: list[str]) -> int:
+    run, rest = _folder(words, "rerun", what="RUN")
+    config = parse(RerunConfig, "rerun RUN", "Repeats a finished run and compares what comes out.", rest)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.rerun import rerun
+
+    return 0 if rerun(run, config, Display()) else 1
 
 
 def _predict(words: list[str]) -> int:
@@ -353,6 +364,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "compare": _compare,
     "expand": _expand,
     "export": _export,
+    "rerun": _rerun,
     "predict": _predict,
     "study": _study,
     "data": _data,

@@ -224,6 +224,15 @@ def test_what_is_known_of_a_blend_is_what_the_sources_say_of_it(task):
     torch.testing.assert_close(method._priors[blends], method.prior(outputs), atol=1e-5, rtol=1e-4)
 
 
+def test_of_many_rows_there_are_fewer_blends(task, monkeypatch):
+    made = task()
+    recorded = len(made.target.train_labels)
+    monkeypatch.setattr("hatlit.methods.hat.MOST_BLENDS", 2 * recorded + 1)
+    assert HaT.build(made).rows(made).blends == 2
+    monkeypatch.setattr("hatlit.methods.hat.MOST_BLENDS", recorded - 1)
+    assert HaT.build(made).rows(made).blends == 0
+
+
 def test_without_blends_all_is_recorded(task):
     made = task(hat__injection__blends=0)
     method = HaT.build(made)

@@ -429,3 +429,14 @@ class PredictConfig:
         self.plugin = names(self.plugin)
         if self.rate is not None and not self.rate > 0:
             raise InputError(f"--rate must be above 0, not {self.rate}.")
+
+
+@dataclass
+class RerunConfig:
+    """Repeats a finished run with the options that it kept, and compares what comes out.
+
+    Args:
+        out: folder for the repetition; by default `rerun` in the folder of the run.
+    """
+
+    out: str | None = None

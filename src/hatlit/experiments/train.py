@@ -21,6 +21,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import InputSpec, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
+from hatlit.experiments.environment import environment
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer, planned_epochs
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
@@ -113,6 +114,7 @@ def train_for(
             return _show_again(folder, display)
         if is_first_process():
             folder.start(config)
+            folder.write_json("environment.json", environment())
             folder.write_json("selection.json", selection.as_dict() if selection else {})
         task = TransferTask(target, student_spec, selected(selection), config, recordings)
         if config.tune:

@@ -43,6 +43,9 @@ from hatlit.types import UNLABELLED, Batch
 #: Rows a pass when the whole training part is looked at.
 ROWS_A_PASS = 1024
 
+#: Blends of all rows together; where there are more rows than this, they teach the student enough by themselves.
+MOST_BLENDS = 16384
+
 
 class Seen(NamedTuple):
     """One batch, before student and mixer have looked at it.
@@ -159,11 +162,10 @@ class HaT(StudentMethod):
         features, logits = self.student.both(seen.view)
         query = features.detach() if self.config.mixer.detach_query else features
         weights, fused = self.mix(query, seen.outputs, seen.prior)
-        losses = {
-            "mixer": self._mixer_loss(weights, fused, seen.prior, seen.label),
-            "student": self._student_loss(features, logits, fused, seen),
-        }
-        return {part: losses[part] for part in self.trained_parts()}
+        student = self._student_loss(features, logits, fused, seen)
+        if self.mixer is None and self.bank.heads is None:
+            return {"student": student}
+        return {"mixer": self._mixer_loss(weights, fused, seen.prior, seen.label), "student": student}
 
     def prior(self, outputs: SourceOutputs) -> Tensor:
         """What speaks for each source before attention does: (B, N), up to a factor."""
@@ -295,8 +297,9 @@ class HaT(StudentMethod):
 
 
 def blends_of(task: TransferTask) -> Blends:
-    """The blends that HaT asks the sources about."""
-    return Blends(task.config.hat.injection.blends, task.config.seed)
+    """The blends that HaT asks the sources about: as many of each row as the options say, but no more than fit."""
+    fitting = MOST_BLENDS // len(task.target.train_labels)
+    return Blends(min(task.config.hat.injection.blends, fitting), task.config.seed)
 
 
 def _new_mixer(student: Classifier, bank: SourceBank, config: MixerConfig) -> CrossAttentionMixer | None:

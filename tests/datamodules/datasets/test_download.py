@@ -73,6 +73,13 @@ def answer(server: Server, request: BaseHTTPRequestHandler) -> None:
     request.close_connection = True
 
 
+class Quiet(ThreadingHTTPServer):
+    """A server that does not print into other tests that a client has gone."""
+
+    def handle_error(self, *arguments: Any) -> None:
+        pass
+
+
 @contextmanager
 def serving() -> Iterator[Server]:
     server = Server()
@@ -84,7 +91,7 @@ def serving() -> Iterator[Server]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening = Quiet(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     server.address = f"http://127.0.0.1:{listening.server_address[1]}"
