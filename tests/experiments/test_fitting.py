@@ -150,7 +150,7 @@ def test_several_processes_share_no_buffers():
             {"accelerator": "gpu"}, marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
         ),
         pytest.param(
-            {"accelerator": "cuda", "devices": 99},
+            {"accelerator": "cuda", "devices": 99, "batch_size": 99},
             marks=pytest.mark.skipif(torch.cuda.device_count() >= 99, reason="there are as many"),
         ),
     ],
