@@ -117,6 +117,7 @@ def test_a_users_own_trainer_and_data_module_train_hat(zoo_of_two, ann, tmp_path
     student = hatlit.keep(method, task, tmp_path / "mine")
     np.testing.assert_allclose(student.predict(ann.samples).probabilities, probabilities, atol=1e-5)
     assert hatlit.load(tmp_path / "mine").class_names == task.target.class_names
+    assert (tmp_path / "mine" / "README.md").is_file()
     resumed = hatlit.HaT.build(task)
     again = L.Trainer(max_epochs=3, accelerator="cpu", default_root_dir=tmp_path, enable_progress_bar=False)
     again.fit(resumed, datamodule=MyData(), ckpt_path=trainer.checkpoint_callback.best_model_path, weights_only=True)

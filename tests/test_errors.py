@@ -33,6 +33,11 @@ def test_unknown_name_suggests_the_nearest() -> None:
     assert "transformer_nano" not in str(error)
 
 
+def test_unknown_name_says_where_it_was_looked_for() -> None:
+    error = unknown_name("domain", "person-9", ["person-1"], where="of data set 'spar'")
+    assert str(error) == "Unknown domain 'person-9' of data set 'spar': did you mean person-1?"
+
+
 def test_unknown_name_lists_all_where_none_is_near() -> None:
     assert (
         str(unknown_name("loss", "zebra", ["convex", "additive"])) == "Unknown loss 'zebra': known: additive, convex."

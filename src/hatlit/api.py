@@ -29,6 +29,7 @@ from hatlit.experiments.train import (
     train_for,
 )
 from hatlit.experiments.zoo import provenance_of, save_student
+from hatlit.export.model_card import write_model_card
 from hatlit.export.student import Student
 from hatlit.methods.base import StudentMethod, TransferTask
 from hatlit.options import as_words, parse
@@ -137,6 +138,7 @@ def keep(method: StudentMethod, task: TransferTask, folder: str | Path) -> Stude
     domain = task.target.recording(method.view.modality)
     data = DomainSet(task.config.data.name, method.view.modality, (domain,), domain.class_names)
     save_student(Path(folder), data, task, method.student, task.student_encoder, provenance_of(task.sources))
+    write_model_card(Path(folder), {}, {})
     return Student(folder)
 
 

@@ -16,12 +16,21 @@ def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), list(by_lower), limit, cutoff=0.5)]
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> InputError:
-    """Builds the error for a name that nobody registered, with the nearest names, or all of them when none is near."""
+def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "", where: str = "") -> InputError:
+    """Builds the error for a name that nobody registered, with the nearest names, or all of them when none is near.
+
+    Args:
+        kind: what was looked for, in the singular.
+        name: as the user gave it.
+        known: all names that there are.
+        hint: a sentence that follows.
+        where: it was looked for, such as "of data set 'spar'".
+    """
     names = sorted(set(known))
     close = nearest(name, names)
     answer = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}."
-    return InputError(f"Unknown {kind} '{name}': {answer}{' ' + hint if hint else ''}")
+    place = f" {where}" if where else ""
+    return InputError(f"Unknown {kind} '{name}'{place}: {answer}{' ' + hint if hint else ''}")
 
 
 def missing_library(library: str, extra: str) -> InputError:

@@ -66,6 +66,9 @@ PAGES = [
     "docs/add-a-method.md",
     "docs/export.md",
     "docs/expand.md",
+    "docs/publish.md",
+    "docs/add-a-similarity.md",
+    "docs/reference/commands.md",
 ]
 
 
@@ -84,6 +87,9 @@ def test_every_hatlit_command_of_a_page_runs(in_this_process, folder, page, caps
         assert main(quick(words)) == 0, f"{line}: {capsys.readouterr().err}"
         ran += 1
     assert ran > 0
+    if page == "docs/publish.md":
+        exec(compile((folder / "publish.py").read_text(), "publish.py", "exec"), {})
+        assert (folder / "person-3-student" / "README.md").is_file()
     if page == "docs/export.md":
         classes = {"walk", "run", "sit"}
         for file in ("on_the_device.py", "ask.py"):
@@ -148,10 +154,11 @@ def test_every_other_command_of_the_readme_is_known():
 
 def test_make_does_what_the_readme_says():
     printed = subprocess.run(
-        ["make", "--dry-run", "train", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--dry-run", "train", "test", "docs"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "scripts/train.py --modality imu" in printed.stdout
     assert "-m pytest" in printed.stdout
+    assert "-m mkdocs build --strict" in printed.stdout
 
 
 @pytest.mark.slow
@@ -197,7 +204,7 @@ def test_ci_runs_what_the_readme_says():
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     steps = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
     assert "bash .ci/run" in steps
-    assert "make lint" in steps
+    assert {"make lint", "make docs"} <= set(steps)
 
 
 def test_every_study_command_is_one(capsys):

@@ -40,7 +40,7 @@ def refused(train, tmp_path):
         ("--hat.injection.loss additiv", ("Unknown injection loss", "additive")),
         ("--num_source 3", ("Unknown option 'num_source'", "--num_sources")),
         ("--hat.mixr.dim 3", ("Unknown option 'hat.mixr.dim'", "--hat.mixer.dim")),
-        ("--target nobody", ("Unknown domain of data set 'arrays' 'nobody'", "person-0")),
+        ("--target nobody", ("Unknown domain 'nobody' of data set 'arrays'", "person-0")),
         ("--num_sources 99", "--num_sources 99 asks for more sources than the 3 that the zoo can offer"),
         ("--num_sources 0", "--num_sources must be at least 1, not 0"),
         ("--num_sources many", "--num_sources must be int or nothing, not 'many'"),

@@ -34,7 +34,7 @@ def test_a_smaller_picture():
 @pytest.mark.parametrize(
     ("spec", "options", "says"),
     [
-        (SERIES, {"channels": "x,w"}, "Unknown channel for --device.channels 'w'"),
+        (SERIES, {"channels": "x,w"}, "Unknown channel 'w' for --device.channels"),
         (SERIES, {"rate": 100.0}, "100 Hz is above the recorded 64 Hz"),
         (PICTURE, {"rate": 10.0}, "have no sampling rate"),
         (PICTURE, {"shape": "16"}, "one size for each of height, width"),

@@ -95,7 +95,7 @@ class DomainSet:
         for domain in self.domains:
             if domain.name == name:
                 return domain
-        raise unknown_name(f"domain of data set '{self.name}'", name, self.names)
+        raise unknown_name("domain", name, self.names, where=f"of data set '{self.name}'")
 
 
 class DatasetReader(Protocol):

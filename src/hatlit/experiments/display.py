@@ -85,7 +85,7 @@ class Display:
         self._console.print_json(data=content)
 
     def table(self, title: str, rows: Iterable[Mapping[str, str]]) -> None:
-        """Shows rows of texts under the names of their columns."""
+        """Shows rows of texts under the names of their columns; of no rows, the title."""
         # Text, so that brackets and colons in a name are shown and not obeyed.
         table = Table(title=Text(title, "bold"), title_justify="left")
         for number, row in enumerate(rows):
@@ -93,7 +93,7 @@ class Display:
                 for column, cell in row.items():
                     table.add_column(Text(column), justify="right" if _is_number(cell) else "left")
             table.add_row(*map(Text, row.values()))
-        self._console.print(table)
+        self._console.print(table if table.row_count else table.title)
 
 
 class Stopwatch:

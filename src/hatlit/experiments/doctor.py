@@ -23,7 +23,7 @@ from hatlit.experiments.display import Display, human_bytes
 from hatlit.files import cache_folder, write_atomically
 
 #: Extras for people who work on hatlit, and the one that stands for all others.
-NOT_SHOWN = ("all", "bench", "dev")
+NOT_SHOWN = ("all", "bench", "docs", "dev")
 
 #: What a distribution is imported as, where that is not its own name.
 MODULES = {"pillow": "PIL", "pyyaml": "yaml"}

@@ -33,6 +33,7 @@ from hatlit.experiments.result import Outcome, result_of
 from hatlit.experiments.tracking import WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import provenance_of, save_student
+from hatlit.export.model_card import write_model_card
 from hatlit.files import file_hash
 from hatlit.fusion.cache import keeping_outputs
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -153,6 +154,7 @@ def _keep(
         provenance = provenance_of(teachers[:1] if outcome.method.leaves == "source" else teachers)
         student, encoder = outcome.method.student, result["student"]["encoder"]
         save_student(folder.path / "student", seen, task, student, encoder, provenance)
+        write_model_card(folder.path / "student", result, selection.as_dict() if selection else {})
     folder.write_json("result.json", result)
     if outcome.label is not None:
         folder.write("predictions.safetensors", save(outcome.tensors()))

@@ -26,7 +26,7 @@ def device_view(spec: InputSpec, device: DeviceConfig) -> InputSpec:
 def _channels(spec: InputSpec, device: DeviceConfig) -> InputSpec:
     for name in device.channels:
         if name not in spec.channels:
-            raise unknown_name("channel for --device.channels", name, spec.channels)
+            raise unknown_name("channel", name, spec.channels, where="for --device.channels")
     kept = [number for number, name in enumerate(spec.channels) if name in device.channels] if device.channels else None
     if kept is None:
         return spec
