@@ -66,6 +66,7 @@ PAGES = [
     "docs/add-a-method.md",
     "docs/export.md",
     "docs/expand.md",
+    "docs/label-next.md",
 ]
 
 
