@@ -151,7 +151,6 @@ def _sources(reopened: Reopened, display: Display) -> Sequence[SelectedSource]:
     return as_sources(cards, [zoo.load(card.id, card) for card in cards])
 
 
-@torch.no_grad()
 def _fused_by_mixer(task: TransferTask, reopened: Reopened) -> tuple[np.ndarray, np.ndarray]:
     """What HaT's sources and experts (N, M, K) and its mixer (N, K) say of the recorded rows, without their blends.
 
@@ -170,7 +169,6 @@ def _fused_by_mixer(task: TransferTask, reopened: Reopened) -> tuple[np.ndarray,
     return _as_array(conditional(outputs.probabilities)), _as_array(fused)
 
 
-@torch.no_grad()
 def _fused_alike(task: TransferTask) -> tuple[np.ndarray, np.ndarray]:
     """What the sources (N, M, K) of another method say, and their mean (N, K)."""
     outputs = frozen_bank(task)(torch.arange(len(task.target.train_labels)))
@@ -179,7 +177,7 @@ def _fused_alike(task: TransferTask) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _as_array(probabilities: torch.Tensor) -> np.ndarray:
-    return probabilities.double().numpy()
+    return probabilities.detach().double().numpy()
 
 
 def _shown(one: Suggestion) -> dict[str, str]:
