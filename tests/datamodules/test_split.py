@@ -200,8 +200,9 @@ def also(tmp_path: Path) -> Callable[[str], LabelsConfig]:
 def test_named_rows_are_labelled_besides(also: Callable[[str], LabelsConfig]) -> None:
     drawn = split_domain(FOUR_ROWS, LabelsConfig(), seed=0)
     more = [row for row in drawn.train[FOUR_ROWS.labels[drawn.train] != UNLABELLED] if row not in drawn.labelled]
-    named = "".join(f"ann,{row},walk\n" for row in [more[-1], more[0], drawn.labelled[0]])
-    split = split_domain(FOUR_ROWS, also(f"domain,row,note\n{named}bob,999,\n"), seed=0)
+    header = "domain,row,note\n"  # may stand between files that were put one behind the other
+    named = header.join(f"ann,{row},walk\n" for row in [more[-1], more[0], drawn.labelled[0]])
+    split = split_domain(FOUR_ROWS, also(f"{header}{named}bob,999,\n"), seed=0)
     assert split.labelled.tolist() == sorted({more[0], more[-1], *drawn.labelled})
     assert split.train.tolist() == drawn.train.tolist()
 

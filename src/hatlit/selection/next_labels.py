@@ -141,8 +141,8 @@ class _Cover:
         self._roots = np.sqrt(members / members.shape[1]).reshape(len(members), -1).astype(np.float32)
         self._weights = weights_of(outlook)
         self._best = np.zeros(len(members), dtype=np.float32)
-        for row in outlook.labelled:
-            self.take(row)
+        for part in _passes(outlook.labelled):
+            np.maximum(self._best, self._likeness(part).max(axis=0, initial=0), out=self._best)
 
     def open(self) -> float:
         """What is still to be covered."""
@@ -150,17 +150,24 @@ class _Cover:
 
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """What each of some samples (B,) would newly cover: (B,)."""
-        parts = np.split(rows, range(ROWS_A_PASS, len(rows), ROWS_A_PASS))
-        return np.concatenate([np.maximum(0, self._likeness(part) - self._best) @ self._weights for part in parts])
+        return np.concatenate([self._new(self._likeness(part)) for part in _passes(rows)])
 
     def take(self, row: int) -> float:
         """Takes a sample and returns what it newly covers."""
-        gain = float(self.gains(np.array([row]))[0])
-        np.maximum(self._best, self._likeness(np.array([row]))[0], out=self._best)
+        likeness = self._likeness(np.array([row]))
+        gain = float(self._new(likeness)[0])
+        np.maximum(self._best, likeness[0], out=self._best)
         return gain
+
+    def _new(self, likeness: np.ndarray) -> np.ndarray:
+        return np.maximum(0, likeness - self._best) @ self._weights
 
     def _likeness(self, rows: np.ndarray) -> np.ndarray:
         return self._roots[rows] @ self._roots.T
+
+
+def _passes(rows: np.ndarray) -> list[np.ndarray]:
+    return np.split(rows, range(ROWS_A_PASS, len(rows), ROWS_A_PASS))
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

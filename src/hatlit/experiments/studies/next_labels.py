@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,7 +22,6 @@ from hatlit.experiments.study_runs import (
     accuracy_table,
     failures,
     finished,
-    interval,
     mean_accuracy,
     run_plans,
     run_variants,
@@ -30,7 +29,7 @@ from hatlit.experiments.study_runs import (
     values_of,
 )
 from hatlit.experiments.suggest_labels import as_csv, describe, outlook_of
-from hatlit.experiments.summary import percent
+from hatlit.experiments.summary import interval, percent
 from hatlit.files import write_atomically
 from hatlit.selection.next_labels import RANKINGS, Outlook
 from hatlit.types import UNLABELLED
@@ -137,8 +136,7 @@ def _with_more_labels(
 
 
 def _row(row: Row, ranking: str, before: float) -> Row:
-    kept: dict[str, Any] = {**row, "method": ranking}
-    return {**kept, "accuracy_before": before}
+    return {**row, "method": ranking, "accuracy_before": before}
 
 
 def _before(rows: Sequence[Row]) -> dict[str, float]:
