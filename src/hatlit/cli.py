@@ -23,6 +23,7 @@ from hatlit.config import (
     RerunConfig,
     StudentsConfig,
     StudyConfig,
+    SuggestConfig,
     TrainConfig,
     ZooAddConfig,
     ZooAddRunConfig,
@@ -39,6 +40,7 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
   export           make a file for a device of the student of a run: export RUN
   rerun            repeat a finished run and compare what comes out: rerun RUN
   predict          ask a student, of a run or exported, about files: predict RUN INPUT ...
+  suggest-labels   say which samples to label next: suggest-labels RUN
   study            answer one question about the method: study NAME (study --help lists them)
   data             list the data sets
   data plot        draw some samples of each domain
@@ -175,6 +177,18 @@ def _predict(words: list[str]) -> int:
 
     _load(config.plugin)
     return 0 if predict_files(words[0], words[1:count], config.rate) else 2
+
+
+def _suggest_labels(words: list[str]) -> int:
+    run, rest = _folder(words, "suggest-labels", what="RUN")
+    about = "Says which unlabelled training samples of a run's target to label next, in order, and why."
+    config = parse(SuggestConfig, "suggest-labels RUN", about, rest)
+    from hatlit.experiments.display import Display
+    from hatlit.experiments.suggest_labels import suggest_labels
+
+    _load(config.plugin)
+    suggest_labels(run, config, Display())
+    return 0
 
 
 def _study(words: list[str]) -> int:
@@ -366,6 +380,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "export": _export,
     "rerun": _rerun,
     "predict": _predict,
+    "suggest-labels": _suggest_labels,
     "study": _study,
     "data": _data,
     "data plot": _data_plot,

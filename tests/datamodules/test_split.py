@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,3 +181,54 @@ def test_normalisation_of_half_precision_and_images() -> None:
 def test_normalisation_needs_rows() -> None:
     with pytest.raises(InputError, match="no training samples"):
         fit_view(make_domain([0], [0]), np.empty(0, dtype=np.int64))
+
+
+FOUR_ROWS = make_domain([0, 0, 0, 0, 1, 1, 1, 1, -1], [0, 1, 2, 3, 4, 5, 6, 7, 8])
+
+
+@pytest.fixture
+def also(tmp_path: Path) -> Callable[[str], LabelsConfig]:
+    """Returns a function that makes the options of a file with given content."""
+
+    def make(content: str) -> LabelsConfig:
+        (tmp_path / "next.csv").write_text(content)
+        return LabelsConfig(also=str(tmp_path / "next.csv"))
+
+    return make
+
+
+def test_named_rows_are_labelled_besides(also: Callable[[str], LabelsConfig]) -> None:
+    drawn = split_domain(FOUR_ROWS, LabelsConfig(), seed=0)
+    more = [row for row in drawn.train[FOUR_ROWS.labels[drawn.train] != UNLABELLED] if row not in drawn.labelled]
+    header = "domain,row,note\n"  # may stand between files that were put one behind the other
+    named = header.join(f"ann,{row},walk\n" for row in [more[-1], more[0], drawn.labelled[0]])
+    split = split_domain(FOUR_ROWS, also(f"{header}{named}bob,999,\n"), seed=0)
+    assert split.labelled.tolist() == sorted({more[0], more[-1], *drawn.labelled})
+    assert split.train.tolist() == drawn.train.tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("domain,line\nann,1\n", "has no column 'row'"),
+        ("domain,row\nbob,1\n", "names no row of domain 'ann'"),
+        ("domain,row\nann,8\n", "names row 8 of domain 'ann', which is no training sample with a class"),
+        ("domain,row\nann,-1\n", "names row -1"),
+        ("domain,row\nann,one\n", "names row one"),
+        ("domain,row\nann\n", "names row None"),
+    ],
+)
+def test_files_that_name_what_cannot_be(also: Callable[[str], LabelsConfig], content: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        split_domain(FOUR_ROWS, also(content), seed=0)
+
+
+def test_test_rows_cannot_be_labelled(also: Callable[[str], LabelsConfig]) -> None:
+    held_out = split_domain(FOUR_ROWS, LabelsConfig(), seed=0).test[0]
+    with pytest.raises(InputError, match=f"names row {held_out}"):
+        split_domain(FOUR_ROWS, also(f"domain,row\nann,{held_out}\n"), seed=0)
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(InputError, match=r"The file 'gone\.csv' of --labels\.also cannot be read"):
+        split_domain(FOUR_ROWS, LabelsConfig(also="gone.csv"), seed=0)

@@ -69,6 +69,7 @@ PAGES = [
     "docs/publish.md",
     "docs/add-a-similarity.md",
     "docs/reference/commands.md",
+    "docs/label-next.md",
 ]
 
 

@@ -70,7 +70,7 @@ def test_changed_labels_are_no_measure(hatlit, run, tmp_path):
     shutil.copytree(run, alone)
     result = json.loads((alone / "result.json").read_text())
     (alone / "result.json").write_text(json.dumps(result | {"labels_fingerprint": "another"}))
-    assert "they have changed since" in hatlit("export", alone, "--to", "safetensors")[1]
+    assert "have changed since" in hatlit("export", alone, "--to", "safetensors")[1]
 
 
 def test_a_place_that_cannot_be_written_is_refused(hatlit, run, tmp_path):

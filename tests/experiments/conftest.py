@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from hatlit.cli import main
 from hatlit.datamodules.base import DomainSet
 from hatlit.experiments.display import Display
 
@@ -41,3 +42,15 @@ def display():
     display = Display(Console(file=stream, width=1000))
     display.shown = stream.getvalue
     return display
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, arrays, zoo_of_two):
+    """The folder of a short run of hat on ann; tests leave it as it is."""
+    out = tmp_path_factory.mktemp("finished")
+    words = f"train --data.name arrays --data.root {arrays} --target ann --zoo {zoo_of_two} --out {out} --wandb off"
+    quick = "--trainer.max_epochs 2 --adapt.steps 2 --hat.experts.steps 2 --student cnn_nano --jobs 1"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "finished-cache"))
+        assert main([*words.split(), *quick.split()]) == 0
+    return next(out.glob("hat-*"))

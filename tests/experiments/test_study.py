@@ -174,7 +174,7 @@ def study(in_this_process, monkeypatch, arrays, tmp_path_factory, tmp_path):
 
 @pytest.mark.slow
 def test_every_study_from_end_to_end(study, capsys):
-    values = {"labels": "1,50%", "sources": "1,2", "selection": "0.5,1", "label_overlap": "0.67"}
+    values = {"labels": "1,50%", "sources": "1,2", "selection": "0.5,1", "label_overlap": "0.67", "next_labels": "3"}
     for name in STUDIES.names():
         folder = study(name, *(["--values", values[name]] if name in values else []))
         with (folder / "study.csv").open() as file:
@@ -209,6 +209,8 @@ def told(name, rows):
     }
     if name == "mixer":
         return [f"{100 * (mean['hat', 'all'] - mean['hat_equal_weights', 'all']):+.1f} points"]
+    if name == "next_labels":
+        return [f"{100 * one:.1f} [" for one in mean.values()]
     best = {value: mean[method, value] for method, value in mean if method == "hat"}
     return [f"{100 * (max(best.values()) if name == 'sources' else one):.1f} [" for one in best.values()]
 

@@ -414,6 +414,29 @@ class ExportConfig:
 
 
 @dataclass
+class SuggestConfig:
+    """Says which unlabelled training samples of a finished run's target to label next.
+
+    Args:
+        n: how many.
+        ranking: what counts: coverage of the samples in doubt, uncertainty, disagreement of the sources, or random.
+        out: file that they are also written to: JSON where it ends in .json, else CSV.
+        seed: for rankings that draw.
+        plugin: Python files whose encoders, data sets, methods and rankings are registered first.
+    """
+
+    n: int = 20
+    ranking: str = "coverage"
+    out: str | None = None
+    seed: int = 0
+    plugin: Names = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugin = names(self.plugin)
+        at_least("", self, n=1, seed=0)
+
+
+@dataclass
 class PredictConfig:
     """Says what a student makes of files.
 

@@ -26,15 +26,18 @@ class DataConfig:
 
 @dataclass
 class LabelsConfig:
-    """How many labels the target has. Without either option it is one a class.
+    """How many labels the target has. Without an option it is one a class.
 
     Args:
         per_class: labelled samples a class.
         fraction: share of the training samples that are labelled, class by class, at least one each.
+        also: CSV file with the columns domain and row, such as `hatlit suggest-labels` writes; these training samples
+            are labelled besides.
     """
 
     per_class: int | None = None
     fraction: float | None = None
+    also: str | None = None
 
     def __post_init__(self) -> None:
         if self.per_class is not None and self.fraction is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -38,18 +40,22 @@ def split_domain(domain: Domain, labels: LabelsConfig, seed: int, test_share: fl
 
     Args:
         domain: the domain; within a group its rows are in time order.
-        labels: how many rows of each class are labelled; where there are fewer, all of them are.
+        labels: how many rows of each class are labelled; where there are fewer, all of them are. Rows of this domain
+            that its file names are labelled besides.
         seed: draws the labelled rows, and nothing else. More labels of the same seed contain the fewer.
         test_share: the share of each class's rows that test, as nearly as whole groups allow.
 
     Raises:
-        InputError: ``test_share`` does not lie between 0 and 1.
+        InputError: ``test_share`` does not lie between 0 and 1, or the file names rows that cannot be labelled.
     """
     if not 0 < test_share < 1:
         raise InputError(f"The share of test samples must lie between 0 and 1, not {test_share}.")
     test, left_out = _held_out(domain, test_share)
     train = np.flatnonzero(~(test | left_out))
-    return Split(train, np.flatnonzero(test), _draw(domain, train, labels, seed))
+    labelled = _draw(domain, train, labels, seed)
+    if labels.also is not None:
+        labelled = np.union1d(labelled, _named_rows(domain, train, labels.also))
+    return Split(train, np.flatnonzero(test), labelled)
 
 
 def present_classes(domain: Domain) -> np.ndarray:
@@ -147,3 +153,25 @@ def _draw(domain: Domain, train: np.ndarray, labels: LabelsConfig, seed: int) ->
             wanted = max(1, round(labels.fraction * len(rows)))
         drawn.append(np.random.default_rng((seed, number)).permutation(rows)[:wanted])
     return np.sort(np.concatenate(drawn))
+
+
+def _named_rows(domain: Domain, train: np.ndarray, path: str) -> np.ndarray:
+    """Reads which rows of a domain a CSV file names as labelled."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            named = [(line["domain"], line["row"]) for line in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"The file '{path}' of --labels.also cannot be read ({error}); name another one.") from error
+    except KeyError as error:
+        raise InputError(f"The file '{path}' of --labels.also has no column {error}; add it.") from error
+    own = [row for name, row in named if name == domain.name]
+    if not own:
+        raise InputError(f"The file '{path}' of --labels.also names no row of domain '{domain.name}'; leave it out.")
+    possible = {str(row) for row in train[domain.labels[train] != UNLABELLED]}
+    wrong = [row for row in own if row not in possible]
+    if wrong:
+        raise InputError(
+            f"The file '{path}' of --labels.also names row {wrong[0]} of domain '{domain.name}', which is no training "
+            "sample with a class; leave it out, or give it a class."
+        )
+    return np.array([int(row) for row in own], dtype=np.int64)

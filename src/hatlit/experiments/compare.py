@@ -124,9 +124,9 @@ def run_config(config: CompareConfig, method: str, target: str, seed: int) -> Tr
 
 def labels_of(config: ExpansionConfig) -> str:
     """How many labels the target has, in words."""
-    if config.labels.fraction:
-        return f"{config.labels.fraction:.0%} of the labels"
-    return f"{config.labels.per_class or 1} a class"
+    share, also = config.labels.fraction, config.labels.also
+    drawn = f"{share:.0%} of the labels" if share else f"{config.labels.per_class or 1} a class"
+    return f"{drawn} and those of {Path(also).name}" if also else drawn
 
 
 def title_of(summary: Mapping[str, Any]) -> str:

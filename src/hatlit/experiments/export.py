@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from hatlit.config import ExportConfig, TrainConfig
+from hatlit.config import ExportConfig
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.folder import RunFolder
 from hatlit.export.artifact import Artifact
 from hatlit.export.deployed import Finished, read_student
 from hatlit.export.write import SUFFIXES, TestPart, export, write_export
-from hatlit.options import parse
 
 
 def export_run(run: str, config: ExportConfig, display: Display) -> Path:
@@ -75,17 +70,9 @@ def _read_again(run: Path, finished: Finished) -> TestPart:
     Raises:
         InputError: the options or the data are not there any more, or have changed.
     """
-    from hatlit.experiments.fleet import read_asked, read_domains
-    from hatlit.experiments.train import choose_target  # loads Lightning, which exporting does not need
+    from hatlit.experiments.reopen import reopen  # loads Lightning, which exporting does not need
 
-    silent = Display(Console(quiet=True))
-    config = parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
-    data = read_domains(config.modality, replace(config.data, download=False), silent)
-    asked = read_asked(data, config.data, config.sources, silent)
-    target = choose_target(data, asked, config, silent)
-    result: dict[str, Any] = RunFolder(run).read_json("result.json")
-    if target.labels_fingerprint != result["labels_fingerprint"]:
-        raise InputError("they have changed since the student was trained")
+    target = reopen(run).target
     if target.class_names != finished.card.class_names:
         raise InputError("their classes are not those of the student")
     domain, rows = target.recording(finished.recording.spec.modality), target.split.test

@@ -52,7 +52,16 @@ def run_variants(task: StudyTask, methods: Sequence[str], variants: Sequence[Var
     Raises:
         InputError: an option cannot be, or every run failed.
     """
-    plans = [(variant, _plan(task, methods, variant)) for variant in variants]
+    return run_plans(task, [(variant, _plan(task, methods, variant)) for variant in variants])
+
+
+def run_plans(task: StudyTask, plans: Sequence[tuple[Variant, Sequence[TrainConfig]]]) -> list[Row]:
+    """Does what ``run_variants`` does with runs that are made up already.
+
+    Args:
+        task: what to work on.
+        plans: with each variant its runs, all of one ``out``; no two of them have the same method, target and seed.
+    """
     for _, runs in plans:
         for run in runs:
             check_names(run)

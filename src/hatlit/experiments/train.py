@@ -18,7 +18,7 @@ from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
-from hatlit.encoders.base import InputSpec, find_encoder
+from hatlit.encoders.base import Classifier, InputSpec, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, human_bytes
 from hatlit.experiments.environment import environment
@@ -45,6 +45,7 @@ from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
 from hatlit.students.device import device_view
 from hatlit.students.skeletons import choose_student
+from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo
 
 #: The method that stands beside every other one, so that no number stands alone.
@@ -287,12 +288,14 @@ def _source_row(verdict: Any) -> dict[str, str]:
 
 def selected(selection: Selection | None) -> Sequence[SelectedSource]:
     """The chosen sources as methods are given them, best first."""
-    if selection is None:
-        return ()
-    chosen = zip(selection.cards, selection.models, strict=True)
+    return as_sources(selection.cards, selection.models) if selection else ()
+
+
+def as_sources(cards: Sequence[Card], models: Sequence[Classifier]) -> Sequence[SelectedSource]:
+    """Sources as methods are given them, from their cards and models."""
     return tuple(
         SelectedSource(card.id, card.encoder, model, card.class_names, card.domain, card.centroids, card.round)
-        for card, model in chosen
+        for card, model in zip(cards, models, strict=True)
     )
 
 

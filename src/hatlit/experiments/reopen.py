@@ -1,0 +1,56 @@
+"""A finished run opened again: its options, and its target as training saw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from hatlit.config import TrainConfig
+from hatlit.datamodules.base import DomainSet
+from hatlit.datamodules.target.data import TargetData
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display
+from hatlit.experiments.fleet import read_asked, read_domains
+from hatlit.experiments.folder import RunFolder
+from hatlit.experiments.train import choose_target
+from hatlit.options import parse
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A finished run.
+
+    Attributes:
+        folder: of the run.
+        config: its options.
+        asked: the domains as its sources see them.
+        target: split and labelled as it was.
+    """
+
+    folder: RunFolder
+    config: TrainConfig
+    asked: DomainSet
+    target: TargetData
+
+
+def reopen(run: Path) -> Reopened:
+    """Reads the options and the target of a run again; nothing is downloaded.
+
+    Raises:
+        InputError: there is no finished run, or its options or data are not there any more, or have changed.
+    """
+    folder = RunFolder(run)
+    if not folder.is_done:
+        raise InputError(f"'{run}' is not the folder of a finished run; name one below --out of 'hatlit train'.")
+    silent = Display(Console(quiet=True))
+    config = parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
+    data = read_domains(config.modality, replace(config.data, download=False), silent)
+    asked = read_asked(data, config.data, config.sources, silent)
+    target = choose_target(data, asked, config, silent)
+    if target.labels_fingerprint != folder.read_json("result.json")["labels_fingerprint"]:
+        raise InputError(
+            f"The data of target '{target.domain.name}' have changed since '{run}' was trained; train again."
+        )
+    return Reopened(folder, config, asked, target)
