@@ -10,13 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.datamodules.base import build_view
-from hatlit.encoders.base import Classifier, InputSpec
+from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec
 from hatlit.fusion.adapt import freeze, pull_to_start
 from hatlit.fusion.cache import cached_outputs, chosen_keeping, output_key
 from hatlit.selection.labels import align, to_target_classes
-
-#: Rows a forward pass; bounds the memory that large sources take.
-ROWS_A_PASS = 256
 
 #: A feature that varies less than this over the training rows is left near zero instead of being blown up.
 SMALLEST_STD = 1e-4
@@ -195,7 +192,8 @@ def run(sources: Sequence[Classifier], samples: Tensor, recorded: InputSpec) -> 
     Returns:
         ``features`` (B, feature_dim_i) and ``logits`` (B, classes_i) of each source, float32.
     """
-    parts = [_run_chunk(sources, chunk, recorded) for chunk in samples.split(ROWS_A_PASS)]
+    rows = min((source.input_spec.rows_a_pass for source in sources), default=ROWS_A_PASS)
+    parts = [_run_chunk(sources, chunk, recorded) for chunk in samples.split(rows)]
     return [_joined([part[number] for part in parts]) for number in range(len(sources))]
 
 
