@@ -28,6 +28,10 @@ NUMBERS_A_PASS = 2**23
 DISCRETE_AXES = ("byte", "token")
 
 
+#: Names end up in sentences, tables and on terminals: no control signs, no line ends, nothing that turns text around.
+Text = Annotated[str, Field(max_length=256, pattern=r"^[^\p{Cc}\u{2028}\u{2029}\u{202a}-\u{202e}\u{2066}-\u{2069}]*$")]
+
+
 def _usual_axes(values: dict[str, Any]) -> tuple[str, ...]:
     return USUAL_AXES.get(len(values.get("shape", ())), ())
 
@@ -52,10 +56,10 @@ class InputSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    modality: str = Field(min_length=1, max_length=64)
-    channels: tuple[str, ...] = Field(min_length=1, max_length=4096)
+    modality: Text = Field(min_length=1, max_length=64)
+    channels: tuple[Text, ...] = Field(min_length=1, max_length=4096, fail_fast=True)
     shape: tuple[int, ...] = Field(min_length=1, max_length=4)
-    axes: tuple[str, ...] = Field(default_factory=_usual_axes)
+    axes: tuple[Text, ...] = Field(default_factory=_usual_axes)
     rate: float | None = Field(default=None, gt=0, le=1e9)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.encoders.base import InputSpec, Text
+from hatlit.errors import InputError, on_one_line
 
 #: No card is larger, and nothing larger is parsed.
 MAX_CARD_BYTES = 16 * 2**20
@@ -48,11 +48,7 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # fail_fast stops at the first bad number: a hostile card of 16 MiB could otherwise report millions of faults.
-# Names end up in sentences, tables and on terminals: no control signs, no line ends, nothing that turns text around.
-Name = Annotated[
-    str,
-    Field(min_length=1, max_length=256, pattern=r"^[^\p{Cc}\u{2028}\u{2029}\u{202a}-\u{202e}\u{2066}-\u{2069}]*$"),
-]
+Name = Annotated[Text, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=4096, fail_fast=True), AfterValidator(_unique)]
 Number = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX)]
 Vector = Annotated[tuple[Number, ...], Field(min_length=1, max_length=65536, fail_fast=True)]
@@ -246,19 +242,14 @@ def parse_info(data: bytes, name: str) -> ZooInfo:
 def invalid(error: ValidationError, name: str) -> InputError:
     """Turns a failed validation into one sentence that names where it happened and the first faulty field."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = _shown(".".join(str(part) for part in fault["loc"]))
-    message = _shown(fault["msg"].removeprefix("Value error, ").rstrip("."))
+    field = on_one_line(".".join(str(part) for part in fault["loc"]))
+    message = on_one_line(fault["msg"].removeprefix("Value error, ").rstrip("."))
     return InputError(f"{name} is not valid{f' at {field!r}' if field else ''}: {message}.")
 
 
 def to_floats(array: np.ndarray) -> tuple[float, ...]:
     """Returns the numbers of an array (S,) as a card carries them: the shortest decimals that give the same float32."""
     return tuple(float(str(number)) for number in np.asarray(array, dtype=np.float32))
-
-
-def _shown(text: str) -> str:
-    """Text of a stranger as it may stand in a sentence: short, on one line, and nothing that steers a terminal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:300])
 
 
 M = TypeVar("M", bound=BaseModel)

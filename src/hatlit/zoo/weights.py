@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
-from hatlit.errors import InputError
+from hatlit.errors import InputError, on_one_line
 from hatlit.zoo.card import Card
 
 
@@ -62,8 +62,8 @@ def parse_tensors(data: bytes, subject: str) -> dict[str, Tensor]:
     try:
         return load(data)
     except Exception as error:  # beside its own error, the library lets through what wrong sizes and types raise
-        reason = f"{type(error).__name__} {' '.join(str(error).split())[:200]}"
-        raise InputError(f"{subject} are not a readable safetensors file: {reason.strip()}.") from error
+        reason = on_one_line(f"{type(error).__name__} {error}")
+        raise InputError(f"{subject} are not a readable safetensors file: {reason}.") from error
 
 
 def decode_weights(data: bytes, card: Card) -> Classifier:
@@ -125,10 +125,8 @@ def _build(encoder: str, view: InputSpec, num_classes: int, told_by: str) -> Cla
         # The initial weights are thrown away, so they must not cost random numbers.
         with torch.random.fork_rng(devices=[]):
             return build_classifier(encoder, view, num_classes, pretrained=False)
-    except InputError:
-        raise
     except Exception as error:  # what a builder raises at a view that it was not made for is its own affair
-        reason = " ".join(str(error).split())[:200]
+        reason = on_one_line(str(error))
         raise InputError(f"The encoder '{encoder}' cannot be built as {told_by} says: {reason}.") from error
 
 
