@@ -7,6 +7,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -56,17 +57,20 @@ def damage_bytes(data: bytes, rng: random.Random) -> bytes:
 def damage_json(data: bytes, rng: random.Random, likely: dict[str, tuple[Any, ...]]) -> bytes:
     """Changes a JSON document in one to three places; ``likely`` are values that a field by that name is told."""
     tree = json.loads(data)
-    for _ in range(rng.randint(1, 3)):
-        holder, key = rng.choice(list(_places(tree)))
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        places = list(_places(tree))
+        told = [place for place in places if place[1] in likely]
+        holder, key = rng.choice(told if told and rng.random() < 0.5 else places)
         what = rng.random()
         if what < 0.1:
             del holder[key]
         elif what < 0.2 and isinstance(holder, dict):
-            holder[rng.choice((f"{key}s", str(key).upper(), "x" * 3000, "two\nlines"))] = holder[key]
+            holder[rng.choice((f"{key}s", str(key).upper(), "x" * 3000, "two\nlines"))] = deepcopy(holder[key])
         elif what < 0.3 and isinstance(holder[key], list):
-            holder[key] = holder[key] * rng.choice((2, 100))
+            holder[key] = deepcopy(holder[key]) * rng.choice((2, 100))
         else:
-            holder[key] = rng.choice(likely[key] if key in likely and rng.random() < 0.6 else NASTY)
+            values = likely[key] if key in likely and rng.random() < 0.8 else NASTY
+            holder[key] = deepcopy(rng.choice(values))
         if not tree:
             break
     text = json.dumps(tree).replace(f'"{DEEP}"', "[" * 20_000 + "]" * 20_000).encode()
