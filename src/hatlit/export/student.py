@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
@@ -17,7 +17,7 @@ from hatlit.export.deployed import read_student, student_folder
 from hatlit.export.predict import Predictor
 from hatlit.export.write import SUFFIXES, answer, export, write_export
 from hatlit.files import read_bounded
-from hatlit.zoo.card import invalid
+from hatlit.zoo.card import Count, invalid
 
 #: What a run says of itself; a saved student keeps a copy.
 RESULT = "result.json"
@@ -138,19 +138,16 @@ class _Told(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    class Bytes(BaseModel):
-        total: int
-
-    class Seconds(BaseModel):
-        total: float
+    class Total(BaseModel):
+        total: float = Field(ge=0, le=2**60, allow_inf_nan=False)
 
     method: str
-    labels: int
+    labels: Count
     sources: list[str] = []
-    bytes: Bytes | None
-    seconds: Seconds
-    test_samples: int
-    accuracy: float | None
+    bytes: Total | None
+    seconds: Total
+    test_samples: Count
+    accuracy: float | None = Field(ge=0, le=1)
 
 
 def _read_result(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,13 +17,13 @@ from hatlit.datamodules.base import MODALITIES, DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import part
 from hatlit.datamodules.text import from_offsets, groups_of_texts, texts_of
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.errors import InputError, on_one_line
 from hatlit.types import UNLABELLED
 
 #: What the libraries that read a damaged archive raise.
 _DAMAGED = (
     *(OSError, ValueError, TypeError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError, SyntaxError),
 )
 
 
@@ -128,7 +129,7 @@ class _File:
         """Reads an array that must be there."""
         array = self.find(name)
         if array is None:
-            present = ", ".join(self._opened.files) or "none"
+            present = on_one_line(", ".join(self._opened.files)) or "none"
             raise self.fault(f"has no array '{name}', add it (it has: {present})")
         return array
 
