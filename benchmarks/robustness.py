@@ -416,7 +416,7 @@ def page_of(summary: dict[str, Any], words: list[str]) -> str:
             "what": name,
             **{what: f"{one[what]:,}" for what in ("cases", "accepted", "refused")},
             "faults": str(len(one["faults"])),
-            "slowest (s)": f"{one['slowest']:.2f}",
+            "slowest (s)": "< 2" if one["slowest"] is None else f"{one['slowest']:.2f}",
             "memory so far (MB)": f"{one['memory']:.0f}",
         }
         for name, one in summary["borders"].items()
