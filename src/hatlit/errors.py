@@ -10,6 +10,17 @@ class InputError(ValueError):
     """Bad input. The message is one sentence: what was wrong, where, and what to do. The command line exits with 2."""
 
 
+def on_one_line(text: str, limit: int = 300) -> str:
+    """Words of a stranger as they may stand in a sentence: short, on one line, and nothing that steers a terminal."""
+    return printable(" ".join(text.split()), limit).rstrip(". ")
+
+
+def printable(text: str, limit: int) -> str:
+    """Text without what steers a terminal, and no longer than so many signs."""
+    text = "".join(sign if sign.isprintable() else "?" for sign in text[: limit + 1])
+    return f"{text[:limit]}..." if len(text) > limit else text
+
+
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Returns the known names closest to a mistyped one, best first."""
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from hatlit.errors import InputError
+
+#: No description is larger, and nothing larger is parsed.
+MOST_BYTES = 16 * 2**20
 
 #: Keeps the command line that a folder was made with.
 COMMAND = "command.json"
@@ -38,10 +43,25 @@ def saved_words(folder: str) -> list[str]:
         InputError: none is kept there.
     """
     try:
-        words = [str(word) for word in json.loads((Path(folder) / COMMAND).read_text())["words"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        words = [str(word) for word in json.loads(read_bounded(Path(folder) / COMMAND))["words"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"There is nothing in '{folder}' to go on with: it has no readable {COMMAND}.") from error
     return [*words, "--out", folder]
+
+
+def read_bounded(path: Path, limit: int = MOST_BYTES) -> bytes:
+    """Reads a small file that somebody else may have written.
+
+    Raises:
+        OSError: it is not there, cannot be read, is no regular file, or is larger than ``limit`` bytes.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe that nobody writes to would make a reader wait forever
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
+    return data
 
 
 def file_hash(path: Path) -> str:

@@ -14,9 +14,12 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from hatlit.config import ExpansionConfig
-from hatlit.errors import InputError, nearest
+from hatlit.errors import InputError, nearest, printable
 
 C = TypeVar("C")
+
+#: Signs of a message about options, which may repeat what a file says.
+LONGEST = 1000
 
 #: The shipped settings: one file a method or modality whose defaults differ from those of the dataclasses.
 CONFIGS = Path(__file__).parent / "configs"
@@ -102,8 +105,8 @@ def _parse_once(kind: type, command: str, description: str, words: Sequence[str]
     parser.add_class_arguments(kind)
     try:
         return parser.parse_args(list(words))
-    except (argparse.ArgumentError, argparse.ArgumentTypeError, TypeError, ValueError) as error:
-        raise InputError(_explain(str(error), kind)) from error
+    except (argparse.ArgumentError, argparse.ArgumentTypeError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(printable(_explain(str(error), kind), LONGEST)) from error
 
 
 def _build(kind: type[C], values: dict[str, Any], prefix: str = "") -> C:

@@ -14,7 +14,8 @@ from hatlit.datamodules.augment import Chance, gain, jitter, mask_span, shift, w
 from hatlit.datamodules.base import MODALITIES, Modality
 from hatlit.datamodules.views import fit_normalisation, numeric_view
 from hatlit.encoders.audio import LOWEST_RATE, hop_length, mel_view
-from hatlit.encoders.base import InputSpec
+from hatlit.encoders.base import MOST_NUMBERS, InputSpec
+from hatlit.errors import InputError
 
 WAVEFORM, SPECTROGRAM = ("time",), ("mel", "time")
 
@@ -48,13 +49,18 @@ def view(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> Tensor:
         (B, wanted channels, time) or (B, wanted channels, mel, time) float32.
 
     Raises:
-        InputError: the recording lacks a channel, or is a spectrogram and the model expects a waveform.
+        InputError: the recording lacks a channel, or is a spectrogram and the model expects a waveform, or the
+            spectrogram is one that nobody computes.
     """
     if (recorded.axes, wanted.axes) != (WAVEFORM, SPECTROGRAM):
         return numeric_view(samples, recorded, wanted)
     rate = wanted.rate or recorded.rate or LOWEST_RATE
     mels, frames = wanted.shape
-    waveform = wanted.with_(axes=WAVEFORM, shape=(frames * hop_length(rate),))
+    length = frames * hop_length(rate)
+    too_much = max(mels * _fft_length(rate, mels), wanted.num_channels * length) > MOST_NUMBERS
+    if rate < LOWEST_RATE or too_much:
+        raise InputError(f"The model expects {mels} x {frames} mel bands and frames at {rate:g} Hz; nobody hears that.")
+    waveform = wanted.with_(axes=WAVEFORM, shape=(length,))
     return log_mel(numeric_view(samples, recorded, waveform), rate, mels)
 
 

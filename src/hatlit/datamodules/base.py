@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -161,12 +162,42 @@ class Modality:
 MODALITIES: Registry[Modality] = Registry("modality", home="hatlit.datamodules", group="hatlit.modalities")
 
 
+#: Rates of a recording and of a view that are further apart than this factor have nothing to do with one another.
+MOST_TIMES_THE_RATE = 256
+
+#: Views of up to so many numbers are always built; larger ones only up to ``MOST_TIMES_THE_SIZE`` of the recording.
+ALWAYS_BUILT = 2**20
+MOST_TIMES_THE_SIZE = 16
+
+
 def build_view(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> Tensor:
     """Shows recorded samples (B, channels, *shape) the way a model wants to see them.
 
     Raises:
-        InputError: the recording lacks a channel that the model needs, or is of another modality.
+        InputError: the recording lacks a channel that the model needs, is of another modality, or would have to be
+            blown up beyond reason.
     """
     if recorded.modality != wanted.modality:
         raise InputError(f"A model of {wanted.modality} samples cannot look at {recorded.modality} samples.")
+    _check_affordable(recorded, wanted)
     return MODALITIES.get(wanted.modality).view(samples, recorded, wanted)
+
+
+def _check_affordable(recorded: InputSpec, wanted: InputSpec) -> None:
+    """Refuses what a card may ask for and no recording is worth: it would cost memory without bound."""
+    apart = wanted.rate / recorded.rate if wanted.rate and recorded.rate else 1.0
+    if not 1 / MOST_TIMES_THE_RATE <= apart <= MOST_TIMES_THE_RATE:
+        raise InputError(
+            f"The model expects {wanted.rate:g} samples a second, more than {MOST_TIMES_THE_RATE} times the "
+            f"{recorded.rate:g} of the recording or less than a {MOST_TIMES_THE_RATE}th."
+        )
+    sizes = list(wanted.shape)
+    if recorded.axes == wanted.axes and "time" in wanted.axes:  # time is resampled before it is cropped
+        place = wanted.axes.index("time")
+        sizes[place] = max(sizes[place], math.ceil(recorded.shape[place] * apart))
+    most = max(ALWAYS_BUILT, MOST_TIMES_THE_SIZE * recorded.num_numbers)
+    if wanted.num_channels * math.prod(sizes) > most:
+        raise InputError(
+            f"The model expects samples of {wanted.num_numbers:,} numbers, far more than the {recorded.num_numbers:,} "
+            "of the recording."
+        )

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.errors import InputError, on_one_line
 
 
 def numeric_view(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> Tensor:
@@ -54,8 +54,8 @@ def choose_channels(samples: Tensor, recorded: InputSpec, wanted: InputSpec) -> 
     missing = [name for name in wanted.channels if name not in recorded.channels]
     if missing:
         raise InputError(
-            f"The recording has no channel {', '.join(missing)}, which the model needs; "
-            f"it has {', '.join(recorded.channels)}."
+            f"The recording has no channel {on_one_line(', '.join(missing))}, which the model needs; "
+            f"it has {on_one_line(', '.join(recorded.channels))}."
         )
     if wanted.channels == recorded.channels:
         return samples.float()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from math import prod
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -16,8 +17,19 @@ from hatlit.registry import Registry
 #: What the axes behind the channels are called where a spec does not name them, by how many there are.
 USUAL_AXES = {1: ("time",), 2: ("height", "width")}
 
+#: Numbers that one sample holds at most, at rest or as a view.
+MOST_NUMBERS = 2**24
+
+#: Rows of a forward pass outside training, and numbers that their views hold; bound the memory that models take.
+ROWS_A_PASS = 256
+NUMBERS_A_PASS = 2**23
+
 #: Axes along which samples are numbers of signs, not measurements.
 DISCRETE_AXES = ("byte", "token")
+
+
+#: Names end up in sentences, tables and on terminals: no control signs, no line ends, nothing that turns text around.
+Text = Annotated[str, Field(max_length=256, pattern=r"^[^\p{Cc}\u{2028}\u{2029}\u{202a}-\u{202e}\u{2066}-\u{2069}]*$")]
 
 
 def _usual_axes(values: dict[str, Any]) -> tuple[str, ...]:
@@ -44,10 +56,10 @@ class InputSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    modality: str = Field(min_length=1, max_length=64)
-    channels: tuple[str, ...] = Field(min_length=1, max_length=4096)
+    modality: Text = Field(min_length=1, max_length=64)
+    channels: tuple[Text, ...] = Field(min_length=1, max_length=4096, fail_fast=True)
     shape: tuple[int, ...] = Field(min_length=1, max_length=4)
-    axes: tuple[str, ...] = Field(default_factory=_usual_axes)
+    axes: tuple[Text, ...] = Field(default_factory=_usual_axes)
     rate: float | None = Field(default=None, gt=0, le=1e9)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -62,6 +74,8 @@ class InputSpec(BaseModel):
             raise ValueError("channel names must differ from one another")
         if any(not 1 <= size <= 10**7 for size in self.shape):
             raise ValueError("every size in shape must lie between 1 and 10,000,000")
+        if self.num_numbers > MOST_NUMBERS:
+            raise ValueError(f"a sample must not hold more than {MOST_NUMBERS:,} numbers, and shape asks for more")
         if {len(self.mean), len(self.std)} - {0, len(self.channels)} or len(self.mean) != len(self.std):
             raise ValueError("mean and std need one number a channel each, or none at all")
         if any(value <= 0 for value in self.std):
@@ -72,6 +86,16 @@ class InputSpec(BaseModel):
     def num_channels(self) -> int:
         """How many channels a sample has."""
         return len(self.channels)
+
+    @property
+    def num_numbers(self) -> int:
+        """How many numbers a sample has."""
+        return self.num_channels * prod(self.shape)
+
+    @property
+    def rows_a_pass(self) -> int:
+        """How many views are looked at at a time."""
+        return max(1, min(ROWS_A_PASS, NUMBERS_A_PASS // self.num_numbers))
 
     def blank(self, rows: int) -> Tensor:
         """Returns views (rows, channels, *shape) of nothing at all, in the number type that models get."""

@@ -141,8 +141,9 @@ class _Residual(nn.Module):
 
 def _shares(count: int) -> Tensor:
     """The share (cells, count) that each of ``count`` places has in each cell; a cell's add up to one."""
-    edges = torch.linspace(0, count, CELLS + 1)
-    place = torch.arange(count)
+    # On the CPU even where a model is only outlined: arithmetic without numbers loads a compiler.
+    edges = torch.linspace(0, count, CELLS + 1, device="cpu")
+    place = torch.arange(count, device="cpu")
     overlap = torch.minimum(edges[1:, None], place + 1) - torch.maximum(edges[:-1, None], place)
     return overlap.clamp(min=0) * (CELLS / count)
 

@@ -88,6 +88,7 @@ def result_of(
         "test_samples": len(task.target.split.test),
         "sources": [source.id for source in task.sources],
         "weighed": list(method.weighed),
+        "suspicious": [{"source": source, "reason": reason} for source, reason in method.suspicious().items()],
         "student": {
             "encoder": _encoder_of(task, method),
             "view": method.view.model_dump(mode="json", include=set(SHOWN_OF_A_VIEW)),

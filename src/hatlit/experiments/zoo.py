@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load
 
 from hatlit.config import LabelsConfig, ZooAddConfig, ZooAddRunConfig, ZooBuildConfig
 from hatlit.datamodules.base import DomainSet
@@ -24,6 +22,7 @@ from hatlit.students.device import device_view
 from hatlit.zoo.card import Card, Provenance, Training, check_id, invalid
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import examine
+from hatlit.zoo.weights import parse_tensors
 
 if TYPE_CHECKING:
     from hatlit.methods.base import SelectedSource, TransferTask
@@ -176,12 +175,14 @@ def read_model(path: Path, encoder: str, spec: InputSpec, num_classes: int) -> C
         InputError: the file is missing, is no safetensors file, or holds other tensors than the classifier has.
     """
     try:
-        tensors = load(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"The weights '{path}' cannot be read: {error.strerror}.") from error
-    except SafetensorError as error:
+    try:
+        tensors = parse_tensors(data, f"The weights '{path}'")
+    except InputError as error:
         raise InputError(
-            f"'{path}' is not a safetensors file ({error}); pickles and torch checkpoints are never opened, "
+            f"'{path}' is not a safetensors file ({error.__cause__}); pickles and torch checkpoints are never opened, "
             "convert them with safetensors.torch.save_file."
         ) from error
     model = build_classifier(encoder, spec, num_classes)

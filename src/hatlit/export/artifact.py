@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
-from hatlit.files import write_atomically
+from hatlit.files import file_hash, read_bounded, write_atomically
 from hatlit.zoo.card import Names, invalid
-
-#: Nothing larger is parsed.
-MAX_BYTES = 16 * 2**20
 
 
 class _Strict(BaseModel):
@@ -47,7 +43,7 @@ class Recording(_Strict):
         """
         path = folder / "recording.json"
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_bounded(path))
         except OSError as error:
             raise InputError(f"'{path}' cannot be read; train the student again, which writes it.") from error
         except ValidationError as error:
@@ -135,9 +131,10 @@ class Artifact(_Strict):
         """
         beside = cls.path_of(file)
         try:
-            with beside.open("rb") as stream:
-                described = cls.model_validate_json(stream.read(MAX_BYTES))
-            found = hashlib.sha256(file.read_bytes()).hexdigest()
+            described = cls.model_validate_json(read_bounded(beside))
+            if file.stat().st_size != described.size_bytes:
+                raise _another(file, beside)
+            found = file_hash(file)
         except OSError as error:
             raise InputError(
                 f"'{error.filename}' cannot be read ({error.strerror}); an exported student is a file and the JSON "
@@ -146,9 +143,13 @@ class Artifact(_Strict):
         except ValidationError as error:
             raise invalid(error, f"'{beside}'") from error
         if found != described.sha256:
-            raise InputError(f"'{file}' is not the file that '{beside.name}' describes; export the run again.")
+            raise _another(file, beside)
         return described
 
     def write(self, file: Path) -> None:
         """Writes the JSON beside an exported file."""
         write_atomically(self.path_of(file), self.model_dump_json(indent=2) + "\n")
+
+
+def _another(file: Path, beside: Path) -> InputError:
+    return InputError(f"'{file}' is not the file that '{beside.name}' describes; export the run again.")

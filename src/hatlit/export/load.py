@@ -5,9 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from hatlit.encoders.base import build_classifier
 from hatlit.errors import InputError
 from hatlit.export.artifact import Artifact
 from hatlit.export.deployed import Deployed
@@ -15,6 +12,7 @@ from hatlit.export.onnx import OnnxModel
 from hatlit.export.predict import Predictor
 from hatlit.export.student import Student
 from hatlit.export.write import answer
+from hatlit.zoo.weights import build_as_told, check_tensors, parse_tensors
 
 
 def load(path: str | Path) -> Predictor:
@@ -50,9 +48,11 @@ def load(path: str | Path) -> Predictor:
 
 
 def _from_weights(path: Path, described: Artifact) -> Deployed:
-    from safetensors.torch import load_file
-
-    with torch.random.fork_rng(devices=[]):
-        student = build_classifier(described.encoder, described.view, len(described.class_names), pretrained=False)
-    student.load_state_dict(load_file(path))
+    subject = f"The weights in '{path}'"
+    tensors = parse_tensors(path.read_bytes(), subject)
+    told_by = f"'{Artifact.path_of(path).name}'"
+    classes, size = len(described.class_names), described.size_bytes
+    student = build_as_told(described.encoder, described.view, classes, size, told_by)
+    check_tensors(tensors, student.state_dict(), described.encoder, subject)
+    student.load_state_dict(tensors)
     return Deployed(student, described.recording.spec)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hatlit.errors import missing_library
+from hatlit.errors import InputError, missing_library
 
 #: Version of the operators.
 OPSET = 17
@@ -110,7 +110,7 @@ class OnnxModel:
         graph: ONNX with one input and one output.
 
     Raises:
-        InputError: the library is not installed.
+        InputError: the library is not installed, or the graph is none that it can run.
     """
 
     def __init__(self, graph: bytes) -> None:
@@ -120,13 +120,27 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        (self._input,) = (one.name for one in self._session.get_inputs())
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            (self._input,) = (one.name for one in self._session.get_inputs())
+        except Exception as error:  # the library has many errors and no common one
+            raise _unusable(error) from error
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Maps rows (B, ...) to the graph's output (B, ...)."""
-        (found,) = self._session.run(None, {self._input: rows})
+        """Maps rows (B, ...) to the graph's output (B, ...).
+
+        Raises:
+            InputError: the graph cannot take them.
+        """
+        try:
+            (found,) = self._session.run(None, {self._input: rows})
+        except Exception as error:
+            raise _unusable(error) from error
         return found
+
+
+def _unusable(error: Exception) -> InputError:
+    return InputError(f"The onnx graph cannot be run: {' '.join(str(error).split())[:300].rstrip('.')}.")
 
 
 @contextmanager

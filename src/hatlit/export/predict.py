@@ -12,7 +12,7 @@ from torch import Tensor
 from hatlit.datamodules.base import build_view
 from hatlit.datamodules.text import common_length, pad_texts, recorded_form
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.errors import InputError, on_one_line
 from hatlit.export.artifact import Recording
 from hatlit.export.write import in_batches
 
@@ -122,7 +122,8 @@ class Predictor:
         names = tuple(channels) or spec.channels
         if rows.shape[1] != len(names):
             raise InputError(
-                f"The samples have {rows.shape[1]} channels, and {len(names)} are expected: {', '.join(names)}."
+                f"The samples have {rows.shape[1]} channels, and {len(names)} are expected: "
+                f"{on_one_line(', '.join(names))}."
             )
         if not all(rows.shape[2:]):
             raise InputError(f"Samples of shape {tuple(rows.shape[1:])} hold nothing.")

@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.export.artifact import Artifact
 from hatlit.export.deployed import read_student, student_folder
 from hatlit.export.predict import Predictor
 from hatlit.export.write import SUFFIXES, answer, export, write_export
+from hatlit.files import read_bounded
+from hatlit.zoo.card import Count, invalid
 
 #: What a run says of itself; a saved student keeps a copy.
 RESULT = "result.json"
@@ -48,8 +52,7 @@ class Student(Predictor):
         self._finished = read_student(self.folder)
         deployed, card = self._finished.deployed, self._finished.card
         super().__init__(card.class_names, self._finished.recording, deployed.input_form, partial(answer, deployed))
-        kept = self.folder / RESULT
-        self.result: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+        self.result = _read_result(self.folder / RESULT)
 
     @property
     def model(self) -> Classifier:
@@ -128,3 +131,34 @@ class Student(Predictor):
             count, accuracy = self.result["test_samples"], self.result["accuracy"]
             lines.append(f"accuracy {accuracy:.3f} on {count} test samples" if count else "no samples were held out")
         return "\n".join(lines)
+
+
+class _Told(BaseModel):
+    """What a student tells of its run; the rest of a result is only handed on."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    class Total(BaseModel):
+        total: float = Field(ge=0, le=2**60, allow_inf_nan=False)
+
+    method: str
+    labels: Count
+    sources: list[str] = []
+    bytes: Total | None
+    seconds: Total
+    test_samples: Count
+    accuracy: float | None = Field(ge=0, le=1)
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    """Reads what is known of a run, nothing where nothing was kept."""
+    if not path.is_file():
+        return {}
+    try:
+        _Told.model_validate_json(data := read_bounded(path))
+        result: dict[str, Any] = json.loads(data)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        raise invalid(error, f"'{path}'") from error
+    return result

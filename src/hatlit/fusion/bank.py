@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.datamodules.base import build_view
-from hatlit.encoders.base import Classifier, InputSpec
+from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec
+from hatlit.errors import InputError
 from hatlit.fusion.adapt import freeze, pull_to_start
 from hatlit.fusion.cache import cached_outputs, chosen_keeping, output_key
 from hatlit.selection.labels import align, to_target_classes
 
-#: Rows a forward pass; bounds the memory that large sources take.
-ROWS_A_PASS = 256
+logger = logging.getLogger(__name__)
 
 #: A feature that varies less than this over the training rows is left near zero instead of being blown up.
 SMALLEST_STD = 1e-4
@@ -58,8 +59,12 @@ class SourceBank(nn.Module):
         experts: models of the target itself, with its K classes; asked like sources.
         views: (rows, channels, *shape) the training rows as the experts see them; needed where there are experts.
 
+    Attributes:
+        left_out: names of those whose answers on some row are not finite; they are not asked.
+
     Raises:
-        InputError: a source shares no class name with the target, or cannot see the recording.
+        InputError: a source shares no class name with the target, or cannot see the recording, or every source answers
+            with numbers that are not finite.
     """
 
     def __init__(
@@ -79,13 +84,8 @@ class SourceBank(nn.Module):
         self._sources = tuple(freeze(source) for source in sources)
         self._experts = tuple(freeze(expert) for expert in experts)
         self._recorded = recorded
-        self.names = tuple(names)
         known_classes = [*source_classes, *[target_classes] * len(experts)]
-        self.columns = tuple(align(classes, target_classes) for classes in known_classes)
-        self.feature_dims = tuple(member.feature_dim for member in self.members)
-        self.heads = nn.ModuleList(copy.deepcopy(member.head) for member in self.members) if train_heads else None
-        if self.heads is not None:
-            self.heads.requires_grad_(True)
+        columns = [align(classes, target_classes) for classes in known_classes]
         keeping = chosen_keeping()
         dtype, limit = getattr(torch, keeping.dtype), keeping.map_above_bytes
 
@@ -98,6 +98,17 @@ class SourceBank(nn.Module):
         entries = cached_outputs(keys, compute, map_above=limit)
         of_experts = self._ask_experts(views)
         entries += [_standardised(one["features"], one["logits"], dtype) for one in of_experts]
+        sound = [number for number, entry in enumerate(entries) if _is_finite(entry)]
+        self.left_out = self._leave_out([names[number] for number in range(len(entries)) if number not in sound], names)
+        self._sources = tuple(self._sources[number] for number in sound if number < len(sources))
+        self._experts = tuple(self._experts[number - len(sources)] for number in sound if number >= len(sources))
+        entries = [entries[number] for number in sound]
+        self.names = tuple(names[number] for number in sound)
+        self.columns = tuple(columns[number] for number in sound)
+        self.feature_dims = tuple(member.feature_dim for member in self.members)
+        self.heads = nn.ModuleList(copy.deepcopy(member.head) for member in self.members) if train_heads else None
+        if self.heads is not None:
+            self.heads.requires_grad_(True)
         for number, entry in enumerate(entries):
             self._keep("mean", number, entry["mean"])
             self._keep("std", number, entry["std"])
@@ -130,16 +141,22 @@ class SourceBank(nn.Module):
     def ask(self, samples: Tensor, views: Tensor | None = None) -> SourceOutputs:
         """Runs the sources on other recorded samples, such as the test part, and the experts on their views of them.
 
+        One whose answer to a sample is not finite abstains there.
+
         Args:
             samples: (B, channels, *shape) as recorded.
             views: (B, channels, *shape) the same as the experts see them; needed where there are experts.
         """
         device = self.get_buffer("probabilities").device
         runs = run(self._sources, samples, self._recorded) + self._ask_experts(views)
-        features = [self._standardise(one["features"].to(device), number) for number, one in enumerate(runs)]
-        if self.heads is None:
-            return SourceOutputs(features, self._aligned([one["logits"].to(device) for one in runs]))
-        return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
+        sound = torch.stack([one["features"].isfinite().all(1) & one["logits"].isfinite().all(1) for one in runs], 1)
+        sound = sound.to(device)
+        features = [
+            self._standardise(one["features"].to(device), number).where(sound[:, number, None], 0.0)
+            for number, one in enumerate(runs)
+        ]
+        logits = [one["logits"].to(device) for one in runs] if self.heads is None else self._answers_of_heads(features)
+        return SourceOutputs(features, self._aligned(logits).where(sound[:, :, None], 0.0))
 
     def distance_to_start(self) -> Tensor:
         """Squared distance of the learning heads to where they started (L2-SP); zero where none learns."""
@@ -148,6 +165,15 @@ class SourceBank(nn.Module):
         now = list(self.heads.parameters())
         start = [value.to(now[0].device) for member in self.members for value in member.head.parameters()]
         return pull_to_start(now, start)
+
+    def _leave_out(self, broken: list[str], names: Sequence[str]) -> tuple[str, ...]:
+        if len(set(names[: len(self._sources)]) - set(broken)) == 0:
+            raise InputError(
+                "Every source answers with numbers that are not finite on some sample of the target; use other sources."
+            )
+        for name in broken:
+            logger.warning("Left out: source '%s' answers with numbers that are not finite on some sample.", name)
+        return tuple(broken)
 
     def _ask_experts(self, views: Tensor | None) -> list[dict[str, Tensor]]:
         if not self._experts:
@@ -182,6 +208,10 @@ class SourceBank(nn.Module):
         return self.get_buffer(f"{kind}_{number}")
 
 
+def _is_finite(outputs: dict[str, Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in outputs.values())
+
+
 def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
     """What is kept of a source's outputs; features (rows, feature_dim) get mean 0 and variance 1, kept as well."""
     mean, std = features.mean(0), features.std(0, correction=0).clamp_min(SMALLEST_STD)
@@ -195,7 +225,8 @@ def run(sources: Sequence[Classifier], samples: Tensor, recorded: InputSpec) -> 
     Returns:
         ``features`` (B, feature_dim_i) and ``logits`` (B, classes_i) of each source, float32.
     """
-    parts = [_run_chunk(sources, chunk, recorded) for chunk in samples.split(ROWS_A_PASS)]
+    rows = min((source.input_spec.rows_a_pass for source in sources), default=ROWS_A_PASS)
+    parts = [_run_chunk(sources, chunk, recorded) for chunk in samples.split(rows)]
     return [_joined([part[number] for part in parts]) for number in range(len(sources))]
 
 

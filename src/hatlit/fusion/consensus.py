@@ -56,6 +56,24 @@ class Consensus(nn.Module):
         """How far each source says of a sample what is to be believed, times its voice: (B, N, K) gives (B, N)."""
         return self.voices * torch.einsum("bnk,bk->bn", said, self(said))
 
+    def better_than_chance(self, said: Tensor, known: Tensor) -> Tensor:
+        """How far each source is from chance (0) to always saying what is to be believed (1): (N,).
+
+        Classes count alike, so that a source which always says the same is at chance however frequent that class is.
+
+        Args:
+            said: (B, N, K) predictions over the target's classes.
+            known: (N, K) which classes each source knows; the others are not asked of it.
+        """
+        believed, says = self(said).argmax(-1), said.argmax(-1)
+        present = F.one_hot(believed, said.shape[-1]).to(said)
+        right = torch.einsum("bn,bk->nk", (says == believed[:, None]).to(said), present)
+        asked = known & (present.sum(0) > 0)
+        classes = asked.sum(1)
+        share = (right / present.sum(0).clamp_min(1)).where(asked, 0.0).sum(1) / classes.clamp_min(1)
+        chance = 1 / classes.clamp_min(1)
+        return torch.where(classes > 1, (share - chance) / (1 - chance).clamp_min(SMALLEST), 1.0)
+
 
 def find_consensus(said: Tensor, label: Tensor, voices: Tensor | None = None) -> Consensus:
     """Finds the error rates of sources from what they say about the same rows, by expectation maximisation.

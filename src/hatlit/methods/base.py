@@ -197,6 +197,10 @@ class TransferMethod(L.LightningModule, ABC):
         """Names of all that a mixer weighs, in the order of the weights of ``explain``; empty where there is none."""
         return ()
 
+    def suspicious(self) -> dict[str, str]:
+        """By id, why a source looks broken or useless on the training rows; empty where the method cannot tell."""
+        return {}
+
     def explain(self, rows: TargetRows) -> tuple[Tensor | None, Tensor | None]:
         """Fused predictions (N, K) and weights (N, ``weighed``) on given rows; None where there is no mixer."""
         return None, None

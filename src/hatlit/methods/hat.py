@@ -38,7 +38,11 @@ from hatlit.methods.base import (
     sum_over_processes,
 )
 from hatlit.methods.teachers import frozen_bank, own_experts
+from hatlit.selection.labels import UNKNOWN
 from hatlit.types import UNLABELLED, Batch
+
+#: A source this far from chance, and no further, is suspicious; 1 is one that agrees with the others everywhere.
+NEAR_CHANCE = 0.15
 
 #: Rows a pass when the whole training part is looked at.
 ROWS_A_PASS = 1024
@@ -225,6 +229,19 @@ class HaT(StudentMethod):
     def weighed(self) -> Sequence[str]:
         """The selected sources, then the target's own experts."""
         return self.bank.names
+
+    def suspicious(self) -> dict[str, str]:
+        """Sources that were left out, and those that agree with the consensus hardly more often than chance would."""
+        found = dict.fromkeys(self.bank.left_out, "answers with numbers that are not finite")
+        if self.consensus is None:
+            return found
+        outputs = self.bank(torch.arange(len(self._labels), device=self._labels.device))
+        known = torch.tensor([[column != UNKNOWN for column in columns] for columns in self.bank.columns])
+        ahead = self.consensus.better_than_chance(conditional(outputs.probabilities), known.to(self._labels.device))
+        for name, far in zip(self.bank.names[: len(self.bank.sources)], ahead.tolist(), strict=False):
+            if far < NEAR_CHANCE:
+                found[name] = f"agrees with the others hardly more often than chance ({far:.0%} of the way from there)"
+        return found
 
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""

@@ -263,7 +263,9 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
 
     @torch.no_grad()
     def run(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        features, logits = model.both(target.view(model.input_spec, rows))
+        parts = rows.split(model.input_spec.rows_a_pass)
+        answers = [model.both(target.view(model.input_spec, part)) for part in parts]
+        features, logits = (torch.cat(several) for several in zip(*answers, strict=True))
         return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
 
     features, probabilities = run(labelled)

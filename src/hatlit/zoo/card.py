@@ -12,8 +12,8 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.encoders.base import InputSpec, Text
+from hatlit.errors import InputError, on_one_line
 
 #: No card is larger, and nothing larger is parsed.
 MAX_CARD_BYTES = 16 * 2**20
@@ -48,7 +48,7 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # fail_fast stops at the first bad number: a hostile card of 16 MiB could otherwise report millions of faults.
-Name = Annotated[str, Field(min_length=1, max_length=256)]
+Name = Annotated[Text, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=4096, fail_fast=True), AfterValidator(_unique)]
 Number = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX)]
 Vector = Annotated[tuple[Number, ...], Field(min_length=1, max_length=65536, fail_fast=True)]
@@ -242,8 +242,8 @@ def parse_info(data: bytes, name: str) -> ZooInfo:
 def invalid(error: ValidationError, name: str) -> InputError:
     """Turns a failed validation into one sentence that names where it happened and the first faulty field."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ").rstrip(".")
+    field = on_one_line(".".join(str(part) for part in fault["loc"]))
+    message = on_one_line(fault["msg"].removeprefix("Value error, ").rstrip("."))
     return InputError(f"{name} is not valid{f' at {field!r}' if field else ''}: {message}.")
 
 

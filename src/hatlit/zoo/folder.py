@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -151,12 +153,36 @@ class LocalFolder(Folder):
 
     lists_fast = True
 
+    def write(self, name: str, data: bytes) -> None:
+        """Writes as ``Folder.write`` does.
+
+        Raises:
+            InputError: it cannot be written, or a link leads out of the folder.
+        """
+        try:
+            self._inside(self._path(name))
+        except OSError as error:
+            raise InputError(f"'{name}' in '{self.url}' cannot be written: {_reason(error)}.") from error
+        super().write(name, data)
+
+    def remove(self, name: str) -> None:
+        """Removes as ``Folder.remove`` does."""
+        with suppress(OSError):
+            self._inside(self._path(name.rpartition("/")[0]))  # a link itself may go, whatever it leads to
+            super().remove(name)
+
     def names(self, folder: str) -> list[str]:
-        """Lists as ``Folder.names`` does."""
+        """Lists as ``Folder.names`` does.
+
+        Raises:
+            InputError: it cannot be listed.
+        """
         try:
             return sorted(os.listdir(self._path(folder)))  # noqa: PTH208 - no Path for each of many entries
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise InputError(f"'{folder}' in '{self.url}' cannot be listed: {_reason(error)}.") from error
 
     def stamp(self, name: str, data: bytes) -> Stamp:
         """Looks at the file."""
@@ -170,6 +196,9 @@ class LocalFolder(Folder):
             try:
                 facts = os.stat(f"{self._path(folder)}/{name}/{file}")  # noqa: PTH116 - no Path for each of many
             except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:  # as with a link to itself: who reads the file is told
+                stamps[name] = Stamp(0, 0)
                 continue
             stamps[name] = Stamp(facts.st_size, facts.st_mtime_ns)
         return stamps
@@ -195,7 +224,20 @@ class LocalFolder(Folder):
             lock.release()
 
     def _open(self, path: str) -> BinaryIO:
-        return Path(path).open("rb")
+        # Without waiting, as a pipe that nobody writes to would make a reader wait forever.
+        handle = os.open(self._inside(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        file = os.fdopen(handle, "rb") if stat.S_ISREG(os.fstat(handle).st_mode) else None
+        if file is None:
+            os.close(handle)
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file
+
+    def _inside(self, path: str) -> str:
+        """Follows the links of a path; they may not lead out of the folder, which others may have filled."""
+        real, root = os.path.realpath(path), os.path.realpath(self._root)
+        if os.path.commonpath([real, root]) != root:
+            raise OSError(errno.EPERM, "it is a link that leads out of the folder")
+        return real
 
     def _replace(self, temporary: str, path: str, data: bytes) -> None:
         try:

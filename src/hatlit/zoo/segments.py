@@ -32,11 +32,11 @@ MERGE = 16
 LARGEST = MERGE**3
 
 #: No file of a segment is larger, and nothing larger is read.
-_MOST_BYTES = 2**28
+_MOST_BYTES = {"json": 2**25, "safetensors": 2**28}
 
 _FOLDER = "index"
 _LIST = f"{_FOLDER}/segments.json"
-_NAME = re.compile(r"\d{20}-(\d{1,9})-([0-9a-f]{8})-([0-9a-f]{32})-([0-9a-f]{32})")
+_NAME = re.compile(r"[0-9]{20}-([0-9]{1,9})-([0-9a-f]{8})-([0-9a-f]{32})-([0-9a-f]{32})")
 
 
 class GoneError(Exception):
@@ -167,15 +167,15 @@ def _merge_group(folder: Folder, group: list[str], names: tuple[str, ...]) -> No
 
 def _listed(folder: Folder) -> list[str]:
     try:
-        found = json.loads(folder.read(_LIST, _MOST_BYTES))
-    except (InputError, ValueError):
+        found = json.loads(folder.read(_LIST, _MOST_BYTES["json"]))
+    except (InputError, ValueError, RecursionError):
         return []
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _read(folder: Folder, file: str, digest: str) -> bytes:
     try:
-        data = folder.read(f"{_FOLDER}/{file}", _MOST_BYTES)
+        data = folder.read(f"{_FOLDER}/{file}", _MOST_BYTES[file.rpartition(".")[2]])
     except InputError as error:
         raise GoneError(file) from error
     if _digest(data) != digest:

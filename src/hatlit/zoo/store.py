@@ -33,7 +33,7 @@ from hatlit.zoo.card import (
 )
 from hatlit.zoo.folder import Folder, open_folder
 from hatlit.zoo.index import CardIndex, card_path, enter, load_index, read_card, rebuild
-from hatlit.zoo.weights import decode_weights, encode_weights
+from hatlit.zoo.weights import check_size, decode_weights, encode_weights
 
 _INFO = "zoo.json"
 
@@ -241,6 +241,7 @@ class Zoo:
             InputError: there is no such source, it is broken, its new id is taken, or it has no place in this zoo.
         """
         card = other.card(source_id)
+        check_size(card)
         weights = other._folder.read(_weights_path(source_id), card.size_bytes + 1)
         return self._put(card.model_copy(update=changes), weights)
 
@@ -255,6 +256,7 @@ class Zoo:
             InputError: there is no such source, its card is not valid, or its weights do not match the card.
         """
         card = card or self.card(source_id)
+        check_size(card)
         return decode_weights(self._folder.read(_weights_path(source_id), card.size_bytes + 1), card)
 
     def verify(self) -> Iterator[tuple[str, str | None]]:

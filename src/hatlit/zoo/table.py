@@ -192,7 +192,7 @@ def parse_arrays(data: bytes, table: Table) -> Arrays | None:
     try:
         found = load(data)
         arrays = {name: StatisticArrays(found[f"mean/{name}"], found[f"spread/{name}"]) for name in table.widths}
-    except (SafetensorError, KeyError):
+    except (SafetensorError, KeyError, ValueError):  # no such file, no such tensor or type, no such shape
         return None
     sound = all(
         array.dtype == np.float32 and array.shape == (len(table), table.widths[name])

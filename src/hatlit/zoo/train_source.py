@@ -17,9 +17,6 @@ from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
 from hatlit.zoo.card import Centroids, Training, to_floats
 
-#: Rows a forward pass outside training; bounds the memory that large models take.
-ROWS_A_PASS = 256
-
 
 @dataclass(frozen=True)
 class TrainedSource:
@@ -176,7 +173,7 @@ def _accuracy(model: Classifier, class_names: Sequence[str], domain: Domain, row
 def _outputs(model: Classifier, view: Tensor) -> tuple[Tensor, Tensor]:
     """Returns features (N, feature_dim) and logits (N, num_classes) of views (N, channels, *shape)."""
     with torch.no_grad():
-        features, logits = zip(*(model.both(part) for part in view.split(ROWS_A_PASS)), strict=True)
+        features, logits = zip(*(model.both(part) for part in view.split(model.input_spec.rows_a_pass)), strict=True)
     return torch.cat(features), torch.cat(logits)
 
 

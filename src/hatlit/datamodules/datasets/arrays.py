@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,8 +17,14 @@ from hatlit.datamodules.base import MODALITIES, DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import part
 from hatlit.datamodules.text import from_offsets, groups_of_texts, texts_of
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.errors import InputError, on_one_line
 from hatlit.types import UNLABELLED
+
+#: What the libraries that read a damaged archive raise.
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError, SyntaxError),
+)
 
 
 @register_dataset("arrays")
@@ -99,7 +108,7 @@ class _File:
         self.modality = modality
         try:
             opened = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise self.fault("is not a readable npz file; write it with numpy.savez_compressed") from error
         if not isinstance(opened, NpzFile):
             raise self.fault("holds one array, not an npz of several; write it with numpy.savez_compressed")
@@ -120,7 +129,7 @@ class _File:
         """Reads an array that must be there."""
         array = self.find(name)
         if array is None:
-            present = ", ".join(self._opened.files) or "none"
+            present = on_one_line(", ".join(self._opened.files)) or "none"
             raise self.fault(f"has no array '{name}', add it (it has: {present})")
         return array
 
@@ -145,14 +154,12 @@ class _File:
     def _read(self, name: str) -> np.ndarray:
         try:
             return self._opened[name]
-        except ValueError as error:
+        except _DAMAGED as error:
             if "allow_pickle" not in str(error):
                 raise self.fault(f"is damaged at array '{name}'; write it again") from error
             raise self.fault(
                 f"holds Python objects in array '{name}', which are never loaded; store numbers or texts"
             ) from error
-        except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise self.fault(f"is damaged at array '{name}'; write it again") from error
 
 
 def _samples(file: _File) -> np.ndarray:

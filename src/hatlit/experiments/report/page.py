@@ -49,6 +49,7 @@ def _page(result: Mapping[str, Any], selection: Selection | None, picture: bytes
 <h2>Selection</h2>
 {table(_selection_rows(selection)) if selection else "<p>This method asks no sources.</p>"}
 {_not_shown(selection)}
+{_suspicious(result)}
 <h2>Traffic</h2>
 {table(_traffic_rows(result["bytes"])) if result["bytes"] else "<p>Nothing was sent.</p>"}
 <h2>Seconds</h2>
@@ -97,6 +98,11 @@ def _selection_rows(selection: Selection) -> list[dict[str, str]]:
 def _not_shown(selection: Selection | None) -> str:
     more = len(selection.verdicts) - SOURCES_SHOWN if selection else 0
     return f"<p>And {more:,} more, which are in <code>selection.json</code>.</p>" if more > 0 else ""
+
+
+def _suspicious(result: Mapping[str, Any]) -> str:
+    found = result.get("suspicious")  # results of earlier versions have none
+    return f"<p>Sources that look broken or useless on this target:</p>{table(found)}" if found else ""
 
 
 def _traffic_rows(traffic: Mapping[str, Any]) -> list[dict[str, str]]:
