@@ -5,24 +5,11 @@ Nothing here imports torch, so that ``--help`` answers at once.
 
 from hatlit.config.checks import Names, names
 from hatlit.config.commands import (
-    CACHED,
     CompareConfig,
-    DoctorConfig,
     ExpandConfig,
     ExpansionConfig,
-    ExportConfig,
-    ListConfig,
-    PlotConfig,
-    PredictConfig,
-    PruneConfig,
-    RerunConfig,
-    StudentsConfig,
     StudyConfig,
-    SuggestConfig,
     TrainConfig,
-    ZooAddConfig,
-    ZooAddRunConfig,
-    ZooBuildConfig,
 )
 from hatlit.config.hat import DictionaryConfig, ExpertsConfig, HaTConfig, InjectionConfig, MixerConfig
 from hatlit.config.parts import (
@@ -37,6 +24,21 @@ from hatlit.config.parts import (
     SelectionConfig,
     SourcesConfig,
     TrainerConfig,
+)
+from hatlit.config.tools import (
+    CACHED,
+    DoctorConfig,
+    ExportConfig,
+    ListConfig,
+    PlotConfig,
+    PredictConfig,
+    PruneConfig,
+    RerunConfig,
+    StudentsConfig,
+    SuggestConfig,
+    ZooAddConfig,
+    ZooAddRunConfig,
+    ZooBuildConfig,
 )
 
 __all__ = [
