@@ -33,7 +33,7 @@ def test_an_unknown_study_is_refused_before_anything_heavy_is_loaded():
     code = "import sys; from hatlit.cli import main; print(main(['study', 'lables']), 'torch' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert finished.stdout == "2 False\n"
-    assert finished.stderr == "hatlit: Unknown study 'lables': did you mean labels?\n"
+    assert finished.stderr == "hatlit: Unknown study 'lables': did you mean labels or next_labels?\n"
 
 
 @pytest.mark.parametrize("words", [["study"], ["study", "--seeds", "1"]])

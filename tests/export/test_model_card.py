@@ -123,7 +123,7 @@ def test_thousands_of_classes_are_counted(finished):
 
 def test_it_lies_beside_the_student_and_travels_with_it(run, tmp_path):
     folder = hatlit.load(run).save(tmp_path / "student")
-    (folder / "result.json").write_text(json.dumps({**RESULT, "sources": []}))
+    (folder / "result.json").write_text(json.dumps({**RESULT, "sources": [], "bytes": None, "seconds": {"total": 1.0}}))
     write_model_card(folder, RESULT, VERDICTS)
     copy = hatlit.load(folder).save(tmp_path / "copy")
     assert (copy / "README.md").read_text() == (folder / "README.md").read_text()
