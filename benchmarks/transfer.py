@@ -163,7 +163,7 @@ def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
     ]
     if closed:
         lines.append(
-            f"- It closes {100 * float(np.mean(closed)):.0f} % of the gap on average ({len(closed)} comparisons)."
+            f"- It closes {100 * float(np.mean(closed)):.0f} % of the gap on average ({len(closed)} with a gap)."
         )
     return "\n".join(lines) + "\n"
 
