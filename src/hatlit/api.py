@@ -137,7 +137,7 @@ def keep(method: StudentMethod, task: TransferTask, folder: str | Path) -> Stude
     """
     domain = task.target.recording(method.view.modality)
     data = DomainSet(task.config.data.name, method.view.modality, (domain,), domain.class_names)
-    save_student(Path(folder), data, task, method.student, task.student_encoder, provenance_of(task.sources))
+    save_student(Path(folder), data, task, method, task.student_encoder, provenance_of(task.sources))
     write_model_card(Path(folder), {}, {})
     return Student(folder)
 

@@ -114,7 +114,7 @@ def test_the_student_is_ready_to_join_a_zoo(train):
     card = student.card("person-3")
     result = json.loads((folder / "result.json").read_text())
     assert card.accuracy == pytest.approx(result["accuracy"], abs=1e-6)
-    assert card.training.labels == 3
+    assert (card.training.labels, card.training.max_epochs) == (3, 4)
     model = student.load("person-3")
     assert sum(p.numel() for p in model.parameters()) == result["student"]["parameters"]
     assert set(load_file(folder / "student/sources/person-3/model.safetensors")) == set(model.state_dict())

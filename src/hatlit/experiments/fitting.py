@@ -19,6 +19,9 @@ from hatlit.errors import InputError
 from hatlit.methods.base import TransferMethod
 from hatlit.zoo.fit import quiet_lightning
 
+#: Passes over the rows of a target, where nobody says how many.
+USUAL_EPOCHS = 60
+
 
 class LastCheckpoint(Checkpoint):
     """Keeps the newest state of a run: after an epoch, if the last time was long enough ago, and after the last epoch.
@@ -69,8 +72,13 @@ class EpochCounter(Callback):
 
 
 def planned_epochs(data: TargetDataModule, config: TrainerConfig) -> int:
-    """How many passes there will be: ``max_epochs``, or as many as begin within ``max_steps`` batches."""
-    return min(config.max_epochs, -(-config.max_steps // data.steps_per_epoch))
+    """How many passes there will be: ``max_epochs``, or as many as begin within ``max_steps`` batches.
+
+    Where ``max_epochs`` is not given, it is what most targets need, or as many as make ``min_steps`` batches.
+    """
+    steps = data.steps_per_epoch
+    wanted = config.max_epochs or max(USUAL_EPOCHS, -(-config.min_steps // steps))
+    return min(wanted, -(-config.max_steps // steps))
 
 
 def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Sequence[Callback]) -> L.Trainer:

@@ -153,8 +153,8 @@ def _keep(
     if isinstance(outcome.method, StudentMethod):
         teachers = selection.cards if selection else []
         provenance = provenance_of(teachers[:1] if outcome.method.leaves == "source" else teachers)
-        student, encoder = outcome.method.student, result["student"]["encoder"]
-        save_student(folder.path / "student", seen, task, student, encoder, provenance)
+        encoder = result["student"]["encoder"]
+        save_student(folder.path / "student", seen, task, outcome.method, encoder, provenance)
         write_model_card(folder.path / "student", result, selection.as_dict() if selection else {})
     folder.write_json("result.json", result)
     if outcome.label is not None:
@@ -353,8 +353,9 @@ def _fit(
     checkpoint = folder.last_checkpoint
     if checkpoint:
         display.say(f"{config.method}: going on from {checkpoint}")
-    settings = replace(config.trainer, max_epochs=planned_epochs(batches, config.trainer))
-    epochs = display.progress(f"{config.method} epochs", settings.max_epochs)
+    planned = planned_epochs(batches, config.trainer)
+    settings = replace(config.trainer, max_epochs=planned)
+    epochs = display.progress(f"{config.method} epochs", planned)
     with clock(f"{config.method}: training"), epochs as advance:
         keeper = LastCheckpoint(
             folder.path / "checkpoints" / "last.ckpt", config.trainer.checkpoint_seconds, display.say

@@ -25,7 +25,7 @@ from hatlit.zoo.train_source import examine
 from hatlit.zoo.weights import parse_tensors
 
 if TYPE_CHECKING:
-    from hatlit.methods.base import SelectedSource, TransferTask
+    from hatlit.methods.base import SelectedSource, StudentMethod, TransferTask
 
 
 def build(config: ZooBuildConfig, display: Display) -> Zoo:
@@ -145,19 +145,19 @@ def provenance_of(teachers: Sequence[Card | SelectedSource]) -> Provenance:
 
 
 def save_student(
-    folder: Path, data: DomainSet, task: TransferTask, student: Classifier, encoder: str, provenance: Provenance
+    folder: Path, data: DomainSet, task: TransferTask, method: StudentMethod, encoder: str, provenance: Provenance
 ) -> None:
-    """Keeps a finished student as a zoo of one source, ready to be copied into another, and how its device records.
+    """Keeps the student of a trained method as a zoo of one source, ready to be copied into another.
 
-    ``data`` are the domains in the student's own modality. Its card's accuracy is that on the target's test part, if
-    there is any, its centroids are those of the labelled few.
+    Beside it stands how its device records. ``data`` are the domains in the student's own modality. Its card's accuracy
+    is that on the target's test part, if there is any, its centroids are those of the labelled few.
     """
     from hatlit.methods.base import METHODS  # loads Lightning, which reading a zoo does not need
 
     target = task.target
     labels = len(target.split.labelled)
-    training = Training(max_epochs=task.config.trainer.max_epochs, seed=task.config.seed, labels=labels)
-    student = student.cpu().eval()
+    training = Training(max_epochs=method.current_epoch, seed=task.config.seed, labels=labels)
+    student = method.student.cpu().eval()
     domain = target.recording(student.input_spec.modality)
     source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
     zoo = Zoo.create(folder, zoo_info(data))
