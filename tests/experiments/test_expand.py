@@ -27,6 +27,7 @@ from hatlit.experiments.fleet import build_zoo
 from hatlit.methods.base import METHODS
 from hatlit.registry import load_plugin
 from hatlit.zoo.card import Provenance
+from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
 
 NAMES = ("ann", "bob", "cid", "dot", "eve", "fay")
@@ -200,6 +201,31 @@ def test_neither_order_nor_further_rounds_make_a_difference(straight, options, d
     assert len(shorter["rounds"]) == 1 and len(shorter["sources"]) == 4, "what came later is not told"
 
 
+def test_the_coarse_stage_learns_from_earlier_rounds(in_this_process, options, display, tmp_path, monkeypatch):
+    monkeypatch.setattr("hatlit.selection.learned.ENOUGH_TARGETS", 2)
+    learns = SelectionConfig(keep=1.0, similarity="learned")
+    summary = expand(options(selection=learns), display)
+    folder = folder_of(tmp_path / "out")
+    pairs = Zoo.open(folder / "zoo").pairs()
+    first, second = ([row for row in rows_of(tmp_path / "out") if row["round"] == number] for number in "12")
+    assert {pair.target for pair in pairs} == {row["id"] for row in first + second}
+    assert len(pairs) == 2 * 2 + 2 * 4, "of each target those of all sources that it could choose from"
+    for pair in pairs:
+        (row,) = (row for row in first + second if row["id"] == pair.target)
+        (seen,) = (
+            one
+            for one in json.loads((folder / "runs" / row["run"] / "selection.json").read_text())["sources"]
+            if one["id"] == pair.source
+        )
+        assert (pair.accuracy, pair.labels) == (seen["accuracy"], int(row["labels"]))
+    assert {row["pairs_learned_from"] for row in first} == {"0"}
+    assert {row["pairs_learned_from"] for row in second} == {"4"}
+    assert "round 1: too few pairs of earlier rounds" in display.shown()
+    assert "round 2: the coarse stage learned from 4 pairs" in display.shown()
+    assert [one["pairs_learned_from"] for one in summary["rounds"]] == [0, 4]
+    assert "pairs learned from" in (folder / "report.md").read_text()
+
+
 def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):
     summary = expand(options(selection=SelectionConfig(students=False)), display)
     assert all(set(row["sources"].split()) <= set(summary["initial"]) for row in rows_of(tmp_path / "out"))
@@ -210,10 +236,14 @@ def test_students_can_be_left_out_of_selection(in_this_process, options, display
 def test_a_given_zoo_is_the_initial_fleet_and_stays_as_it_is(in_this_process, six, options, display, tmp_path):
     given = build_zoo(six, six.domains[:2], tmp_path / "given", SourcesConfig("cnn_nano", max_epochs=1), 1, (), list)
     given.copy(given, "bob", id="old-student", domain="somebody", provenance=Provenance(round=4, parents=("ann",)))
+    remembered = Pair(source="ann", target="old-student", accuracy=0.5, labels=3)
+    given.add_pairs([remembered])
     before = state(tmp_path / "given" / "sources")
     summary = expand(options(zoo=str(tmp_path / "given"), rounds=1), display)
     assert state(tmp_path / "given" / "sources") == before
     (row, _) = rows_of(tmp_path / "out")
+    assert remembered in Zoo.open(folder_of(tmp_path / "out") / "zoo").pairs(), "a fleet keeps its experience"
+    assert given.pairs() == (remembered,)
     assert summary["rounds"][0]["round"] == 5, "a fleet that has grown before goes on growing"
     assert row["target"] not in ("ann", "bob") and row["offered_students"] == "1"
 

@@ -1,7 +1,8 @@
 """A fleet that grows: domains join round after round, and the students of each round are sources of the next ones.
 
 expand-<method>-<data>-seed<s>-<hash>/
-  zoo/                  the fleet: the initial sources, and the students of every round that is over
+  zoo/                  the fleet: the initial sources, the students of every round that is over, and how well sources
+                        did on their targets
   runs/                 the folder of each run
   rounds/round-001.json what a round came to; written in one piece when all its runs are done, before any of its
                         students is published, so that an interrupted expansion always knows which fleet a run may see
@@ -12,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -38,7 +39,10 @@ from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import BESIDE, check_names
 from hatlit.files import file_hash
 from hatlit.methods.base import METHODS, StudentMethod
+from hatlit.selection.learned import LearningSimilarity
+from hatlit.selection.similarity import SIMILARITIES
 from hatlit.zoo.card import Card, Provenance
+from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
 
 #: The fleet, in the folder of an expansion.
@@ -49,7 +53,7 @@ COLUMNS = (
     *("round", "target", "id", "labels"),
     *SCORES,
     *("labels_only", "sources", "students_among_sources", "depth", "offered_sources", "offered_students"),
-    *("bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
+    *("pairs_learned_from", "bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
 )
 
 
@@ -200,6 +204,8 @@ def _found(
     for card in fleet.cards():
         if (given or card.domain in names or card.id.startswith(CONTROL)) and not zoo.has(card.id):
             zoo.copy(fleet, card.id)
+    if given:
+        zoo.add_pairs(given.pairs())
     return zoo
 
 
@@ -227,6 +233,13 @@ def _round(
         _row(number, domain, came[config.method, domain.name], came.get((BESIDE, domain.name)), folder, cards)
         for domain in domains
     ]
+    if isinstance(SIMILARITIES.get(config.selection.similarity), LearningSimilarity):
+        learned_from = max(row["pairs_learned_from"] or 0 for row in rows)
+        display.say(
+            f"round {number}: the coarse stage learned from {learned_from} pairs of earlier rounds"
+            if learned_from
+            else f"round {number}: too few pairs of earlier rounds to learn from, so statistics alone were compared"
+        )
     folder.write_json(journal, {"round": number, "rows": rows})
     return rows
 
@@ -258,6 +271,7 @@ def _row(
         return row
     path = folder.path / "runs" / run["run"]
     moved: Any = RunFolder(path).read_json("result.json")["bytes"] or {"total": 0, "everything": 0}
+    selection: Any = RunFolder(path).read_json("selection.json")
     (student,) = Zoo.open(path / "student").cards()
     depth = depths(cards)
     return row | {
@@ -266,16 +280,26 @@ def _row(
         "sources": list(student.parents),
         "students_among_sources": sum(cards[parent].round > 0 for parent in student.parents),
         "depth": 1 + max((depth[parent] for parent in student.parents), default=0),
+        "pairs_learned_from": selection.get("pairs_learned_from", 0),
         "bytes": moved["total"],
         "bytes_of_everything": moved["everything"],
     }
 
 
 def _publish(rows: Sequence[Row], folder: RunFolder, zoo: Zoo, data: DomainSet) -> None:
-    """Makes sources of the students of a round that is over, as far as they are none yet."""
+    """Makes sources of the students of a round that is over, and pairs of what their targets measured."""
     for row in rows:
         if not row["failed"] and not zoo.has(row["id"]):
             student = Zoo.open(folder.path / "runs" / row["run"] / "student")
             provenance = Provenance(round=row["round"], parents=tuple(row["sources"]))
             statistics = statistics_of(zoo, data.domain(row["target"]))
             zoo.copy(student, row["id"], statistics=statistics, provenance=provenance)
+    zoo.add_pairs(pair for row in rows if not row["failed"] for pair in _pairs(row, folder))
+
+
+def _pairs(row: Row, folder: RunFolder) -> Iterator[Pair]:
+    """How well each candidate did on the labelled few of a target, which the fine stage measured."""
+    selection: Any = RunFolder(folder.path / "runs" / row["run"]).read_json("selection.json")
+    for verdict in selection.get("sources", ()):
+        if verdict["accuracy"] is not None:
+            yield Pair(source=verdict["id"], target=row["id"], accuracy=verdict["accuracy"], labels=row["labels"])

@@ -4,12 +4,13 @@ zoo.json                                what all sources have in common
 sources/<id>/model.safetensors          weights of a source
 sources/<id>/card.json                  what it says about itself; written last, when all else is there
 index/                                  all cards at a glance, made anew at will
+pairs.json                              how well sources did on domains that were targets, where that was measured
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from hatlit.zoo.card import (
 )
 from hatlit.zoo.folder import Folder, open_folder
 from hatlit.zoo.index import CardIndex, card_path, enter, load_index, read_card, rebuild
+from hatlit.zoo.pairs import Pair, add_pairs, read_pairs
 from hatlit.zoo.weights import check_size, decode_weights, encode_weights
 
 _INFO = "zoo.json"
@@ -108,10 +110,11 @@ class Zoo:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of which sources with which weights there are; it changes when any of them does."""
+        """A hash of which sources with which weights there are, and of its pairs; it changes when any of them does."""
         table = self.index().table
-        known_by = "\n".join(f"{source} {sha256}" for source, sha256 in zip(table.ids, table.sha256, strict=True))
-        return hashlib.sha256(known_by.encode()).hexdigest()
+        known_by = [f"{source} {sha256}" for source, sha256 in zip(table.ids, table.sha256, strict=True)]
+        known_by += [pair.model_dump_json() for pair in self.pairs()]
+        return hashlib.sha256("\n".join(known_by).encode()).hexdigest()
 
     def ids(self) -> list[str]:
         """Ids of all sources, sorted, those with a broken card included."""
@@ -244,6 +247,23 @@ class Zoo:
         check_size(card)
         weights = other._folder.read(_weights_path(source_id), card.size_bytes + 1)
         return self._put(card.model_copy(update=changes), weights)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Reads how well sources did on the domains of others when those were targets, sorted by ids.
+
+        Raises:
+            InputError: what is there is not valid.
+        """
+        return read_pairs(self._folder)
+
+    def add_pairs(self, pairs: Iterable[Pair]) -> None:
+        """Adds such measurements; what is measured again counts as it was measured last.
+
+        Raises:
+            InputError: what is there is not valid, or nothing can be written.
+        """
+        with self._folder.lock():
+            add_pairs(self._folder, pairs)
 
     def load(self, source_id: str, card: Card | None = None) -> Classifier:
         """Returns the model of a source, in eval mode, on the CPU.
