@@ -226,6 +226,36 @@ def test_the_coarse_stage_learns_from_earlier_rounds(in_this_process, options, d
     assert "pairs learned from" in (folder / "report.md").read_text()
 
 
+def test_a_class_that_is_first_seen_in_a_later_round(in_this_process, six, options, display, tmp_path):
+    """Nobody knows it before round 2; whoever meets it there learns it from labels, and teaches it in round 3."""
+    changes = {"initial": "ann", "join": 1, "rounds": 3, "num_sources": 1, "method": "hat"}
+    late = [domain.name for number in (2, 3) for domain in plan_rounds(six, None, options(**changes)).rounds[number]]
+    kept = [domain.labels != 2 if domain.name not in late else domain.labels >= 0 for domain in six.domains]
+    pairs = list(zip(six.domains, kept, strict=True))
+    np.savez(
+        tmp_path / "late.npz",
+        x=np.concatenate([domain.samples[rows] for domain, rows in pairs]),
+        y=np.concatenate([domain.labels[rows] for domain, rows in pairs]),
+        domain=np.concatenate([np.full(rows.sum(), number) for number, (_, rows) in enumerate(pairs)]),
+        class_names=np.array(six.class_names),
+        domain_names=np.array(NAMES),
+        sample_rate=np.array(16.0),
+        channel_names=np.array(["x", "y", "z"]),
+    )
+    summary = expand(options(**changes, data=DataConfig("arrays", str(tmp_path / "late.npz"))), display)
+    rows = rows_of(tmp_path / "out")
+    assert [row["new_classes"] for row in rows] == ["", "still", ""]
+    assert rows[1]["accuracy_new"] and rows[1]["accuracy_known"] and rows[1]["fused_known"]
+    assert not rows[0]["accuracy_new"]
+    grown = summary["growth"]
+    assert grown["classes"]["still"]["first"] == 2 and grown["classes"]["still"]["known_by"] == 2
+    assert grown["classes"]["still"]["accuracy"]["1"] is None and grown["classes"]["still"]["accuracy"]["3"] is not None
+    assert all(one["initial_classes"] is not None for one in grown["rounds"].values())
+    zoo = Zoo.open(folder_of(tmp_path / "out") / "zoo")
+    assert [len(zoo.card(row["id"]).class_names) for row in rows] == [2, 3, 3], "heads grow"
+    assert "Classes seen first in a later round" in (folder_of(tmp_path / "out") / "report.md").read_text()
+
+
 def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):
     summary = expand(options(selection=SelectionConfig(students=False)), display)
     assert all(set(row["sources"].split()) <= set(summary["initial"]) for row in rows_of(tmp_path / "out"))

@@ -17,11 +17,14 @@ class DataConfig:
         name: data set in the registry (`hatlit data` lists them); demo is synthetic and needs no files.
         root: file or folder of the data set.
         download: whether it is fetched from where it was published, into `root` or into the cache.
+        class_map: YAML or JSON file that says which domains, or sources of a given `--zoo`, call a class by another
+            name.
     """
 
     name: str = "demo"
     root: str | None = None
     download: bool = False
+    class_map: str | None = None
 
 
 @dataclass

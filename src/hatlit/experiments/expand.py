@@ -27,11 +27,12 @@ from hatlit.config import ExpandConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.datamodules.split import present_classes
 from hatlit.errors import InputError
+from hatlit.experiments.class_growth import class_scores, growth
 from hatlit.experiments.compare import labels_of
 from hatlit.experiments.display import Display
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.expansion_summary import depths, finding, round_table, summarise
-from hatlit.experiments.fleet import CONTROL, cached_sources, read_domains, source_id, statistics_of
+from hatlit.experiments.fleet import CONTROL, cached_sources, open_zoo, read_domains, source_id, statistics_of
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.expansion import write_expansion
@@ -52,6 +53,7 @@ ZOO = "zoo"
 COLUMNS = (
     *("round", "target", "id", "labels"),
     *SCORES,
+    *("new_classes", "accuracy_known", "fused_known", "accuracy_new"),
     *("labels_only", "sources", "students_among_sources", "depth", "offered_sources", "offered_students"),
     *("pairs_learned_from", "bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
 )
@@ -89,7 +91,7 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
         InputError: something in the options or in the data cannot be, or runs failed and are not to be skipped.
     """
     data = read_domains(config.modality, config.data, display)
-    given = Zoo.open(config.zoo, config.modality) if config.zoo else None
+    given = open_zoo(config.zoo, config.modality, config.data) if config.zoo else None
     plan = plan_rounds(data, given, config)
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
     folder = RunFolder.of_expansion(config, [data.fingerprint, given.fingerprint if given else "", *code])
@@ -118,6 +120,10 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
             "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
             "data_fingerprint": data.fingerprint[:16],
             **summarise(rows, {card.id: card for card in zoo.cards()}),
+            "growth": growth(
+                [row for row in rows if not row["failed"]],
+                {card.id: card for card in zoo.cards() if card.round <= rows[-1]["round"]},
+            ),
         }
         summary["finding"] = finding(summary)
         folder.write_json("expansion.json", summary)
@@ -168,11 +174,12 @@ def run_of(config: ExpandConfig, folder: RunFolder, method: str, target: str) ->
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV; several sources are parted by spaces."""
+    """Rows as CSV; several sources are parted by spaces, several classes by semicolons."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+    writer = csv.DictWriter(stream, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "sources": " ".join(row["sources"] or ())} for row in rows)
+    parted = {"sources": " ", "new_classes": ";"}
+    writer.writerows({**row, **{name: by.join(row[name] or ()) for name, by in parted.items()}} for row in rows)
     return stream.getvalue()
 
 
@@ -274,8 +281,10 @@ def _row(
     selection: Any = RunFolder(path).read_json("selection.json")
     (student,) = Zoo.open(path / "student").cards()
     depth = depths(cards)
+    known = {name for card in cards.values() for name in card.class_names}
     return row | {
         **{name: run[name] for name in ("labels", *SCORES, "training_seconds", "run")},
+        **class_scores((path / "predictions.safetensors").read_bytes(), student.class_names, known),
         "labels_only": beside["accuracy"] if beside and not beside["failed"] else None,
         "sources": list(student.parents),
         "students_among_sources": sum(cards[parent].round > 0 for parent in student.parents),

@@ -120,7 +120,7 @@ def select(
     index = zoo.index()
     table = index.table
     verdicts = [Verdict(*row) for row in zip(table.ids, table.domains, table.encoders, table.size_bytes, strict=True)]
-    usable = _usable(table, target, config.students, verdicts)
+    usable = _usable(zoo, table, target, config.students, verdicts)
     count = _how_many(num_sources, len(usable), verdicts, say)
     traffic = Traffic(everything=sum(verdicts[row].size_bytes for row in usable))
     experience = _experience(zoo, index, usable, target, config, say)
@@ -152,11 +152,15 @@ def why_unusable(card: Card, target: TargetData, students: bool) -> str:
     return _why_not_it(card.domain, card.round, target, students) or _why_not_its_kind(kind, target)
 
 
-def _usable(table: Table, target: TargetData, students: bool, verdicts: list[Verdict]) -> list[int]:
+def _usable(zoo: Zoo, table: Table, target: TargetData, students: bool, verdicts: list[Verdict]) -> list[int]:
     """Returns the rows of the sources that could serve the target, and says of the others why not."""
-    of_kinds = [_why_not_its_kind(kind, target) for kind in table.kinds]
-    for verdict, kind, joined in zip(verdicts, table.kind, table.rounds, strict=True):
-        why = _why_not_it(verdict.domain, joined, target, students) or of_kinds[kind]
+    of_kinds: dict[tuple[int, tuple[str, ...]], str] = {}
+    for row, (verdict, kind, joined) in enumerate(zip(verdicts, table.kind, table.rounds, strict=True)):
+        named = zoo.class_names(table, row)
+        if (kind, named) not in of_kinds:
+            as_named = Kind(class_names=named, input_spec=table.kinds[kind].input_spec)
+            of_kinds[kind, named] = _why_not_its_kind(as_named, target)
+        why = _why_not_it(verdict.domain, joined, target, students) or of_kinds[kind, named]
         verdict.reason = f"dropped: {why}" if why else ""
     return [row for row, verdict in enumerate(verdicts) if not verdict.reason]
 
