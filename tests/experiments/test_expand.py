@@ -10,6 +10,7 @@ import pytest
 from hatlit.config import (
     AdaptConfig,
     DataConfig,
+    DeviceConfig,
     ExpandConfig,
     ExpertsConfig,
     HaTConfig,
@@ -254,6 +255,24 @@ def test_a_class_that_is_first_seen_in_a_later_round(in_this_process, six, optio
     zoo = Zoo.open(folder_of(tmp_path / "out") / "zoo")
     assert [len(zoo.card(row["id"]).class_names) for row in rows] == [2, 3, 3], "heads grow"
     assert "Classes seen first in a later round" in (folder_of(tmp_path / "out") / "report.md").read_text()
+
+
+def test_each_domain_gets_the_largest_student_that_fits_its_own_budget(in_this_process, options, display, tmp_path):
+    (tmp_path / "budgets.yaml").write_text("\n".join(f"{name}: {{max_parameters: 10000}}" for name in NAMES[2:5]))
+    summary = expand(
+        options(
+            initial="ann,bob",
+            method="labels_only",
+            device=DeviceConfig(max_parameters=20000),
+            budgets=str(tmp_path / "budgets.yaml"),
+        ),
+        display,
+    )
+    limits = {**dict.fromkeys(NAMES[2:5], 10000), "fay": 20000}
+    sizes = {row["target"]: int(row["student_parameters"]) for row in rows_of(tmp_path / "out")}
+    assert sizes.keys() == limits.keys() and all(sizes[name] <= limit for name, limit in limits.items())
+    assert sizes["fay"] > 10000 and len({sizes[name] for name in NAMES[2:5]}) == 1
+    assert len(summary["rounds"]) == 2
 
 
 def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):

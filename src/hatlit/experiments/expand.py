@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,6 +28,7 @@ from hatlit.config import ExpandConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.datamodules.split import present_classes
 from hatlit.errors import InputError
+from hatlit.experiments.budgets import read_budgets
 from hatlit.experiments.class_growth import class_scores, growth
 from hatlit.experiments.compare import labels_of
 from hatlit.experiments.display import Display
@@ -53,7 +55,7 @@ ZOO = "zoo"
 COLUMNS = (
     *("round", "target", "id", "labels"),
     *SCORES,
-    *("new_classes", "accuracy_known", "fused_known", "accuracy_new"),
+    *("student", "student_parameters", "new_classes", "accuracy_known", "fused_known", "accuracy_new"),
     *("labels_only", "sources", "students_among_sources", "depth", "offered_sources", "offered_students"),
     *("pairs_learned_from", "bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
 )
@@ -94,6 +96,8 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
     given = open_zoo(config.zoo, config.modality, config.data) if config.zoo else None
     plan = plan_rounds(data, given, config)
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
+    if config.budgets is not None:
+        code.append(json.dumps(read_budgets(config.budgets, data.names)))
     folder = RunFolder.of_expansion(config, [data.fingerprint, given.fingerprint if given else "", *code])
     _check(config, folder, plan)
     if data.is_demo:
@@ -169,8 +173,14 @@ def run_of(config: ExpandConfig, folder: RunFolder, method: str, target: str) ->
         "out": str(folder.path / "runs"),
         "zoo": str(folder.path / ZOO),
         "sources": replace(config.sources, controls=0),  # the zoo has them already
+        "device": replace(config.device, **_budget(config, target)),
     }
     return TrainConfig(**{**shared, **ours}, method=method, target=target, seed=config.seed, wandb="off")
+
+
+def _budget(config: ExpandConfig, target: str) -> dict[str, Any]:
+    """The limits of one domain's own device."""
+    return dict(read_budgets(config.budgets).get(target, {})) if config.budgets else {}
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -284,6 +294,8 @@ def _row(
     known = {name for card in cards.values() for name in card.class_names}
     return row | {
         **{name: run[name] for name in ("labels", *SCORES, "training_seconds", "run")},
+        "student": student.encoder,
+        "student_parameters": student.num_parameters,
         **class_scores((path / "predictions.safetensors").read_bytes(), student.class_names, known),
         "labels_only": beside["accuracy"] if beside and not beside["failed"] else None,
         "sources": list(student.parents),

@@ -154,6 +154,7 @@ def _student(row: Mapping[str, Any]) -> dict[str, str]:
         "accuracy": f"{100 * row['accuracy']:.1f}",
         "labels_only": NOTHING if row["labels_only"] is None else f"{100 * row['labels_only']:.1f}",
         "labels": str(row["labels"]),
+        "student": f"{row['student']} ({row['student_parameters']:,} parameters)",
         "depth": str(row["depth"]),
         "moved": human_bytes(row["bytes"]),
         "taught by": ", ".join(row["sources"]) or NOTHING,
