@@ -18,7 +18,7 @@ from hatlit.datamodules.target.own import FewLabels, Samples, target_of
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch
-from hatlit.experiments.fleet import read_asked, read_domains
+from hatlit.experiments.fleet import open_zoo, read_asked, read_domains
 from hatlit.experiments.train import (
     check,
     choose_sources,
@@ -118,7 +118,7 @@ def prepare(
     display = _display(quiet)
     given = _read(zoo, data, labels, root, rate, channels, display, options)
     config, view = settle_student(given.target, given.config)
-    opened = Zoo.open(config.zoo, given.asked.modality) if config.zoo else None
+    opened = open_zoo(config.zoo, given.asked.modality, config.data) if config.zoo else None
     selection = choose_sources(config, given.asked, given.target, opened, display, Stopwatch())
     recordings = source_domains(config, given.data, selection)
     return TransferTask(given.target, view, selected(selection), config, recordings)

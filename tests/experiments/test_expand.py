@@ -10,6 +10,7 @@ import pytest
 from hatlit.config import (
     AdaptConfig,
     DataConfig,
+    DeviceConfig,
     ExpandConfig,
     ExpertsConfig,
     HaTConfig,
@@ -27,6 +28,7 @@ from hatlit.experiments.fleet import build_zoo
 from hatlit.methods.base import METHODS
 from hatlit.registry import load_plugin
 from hatlit.zoo.card import Provenance
+from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
 
 NAMES = ("ann", "bob", "cid", "dot", "eve", "fay")
@@ -200,6 +202,79 @@ def test_neither_order_nor_further_rounds_make_a_difference(straight, options, d
     assert len(shorter["rounds"]) == 1 and len(shorter["sources"]) == 4, "what came later is not told"
 
 
+def test_the_coarse_stage_learns_from_earlier_rounds(in_this_process, options, display, tmp_path, monkeypatch):
+    monkeypatch.setattr("hatlit.selection.learned.ENOUGH_TARGETS", 2)
+    learns = SelectionConfig(keep=1.0, similarity="learned")
+    summary = expand(options(selection=learns), display)
+    folder = folder_of(tmp_path / "out")
+    pairs = Zoo.open(folder / "zoo").pairs()
+    first, second = ([row for row in rows_of(tmp_path / "out") if row["round"] == number] for number in "12")
+    assert {pair.target for pair in pairs} == {row["id"] for row in first + second}
+    assert len(pairs) == 2 * 2 + 2 * 4, "of each target those of all sources that it could choose from"
+    for pair in pairs:
+        (row,) = (row for row in first + second if row["id"] == pair.target)
+        (seen,) = (
+            one
+            for one in json.loads((folder / "runs" / row["run"] / "selection.json").read_text())["sources"]
+            if one["id"] == pair.source
+        )
+        assert (pair.accuracy, pair.labels) == (seen["accuracy"], int(row["labels"]))
+    assert {row["pairs_learned_from"] for row in first} == {"0"}
+    assert {row["pairs_learned_from"] for row in second} == {"4"}
+    assert "round 1: too few pairs of earlier rounds" in display.shown()
+    assert "round 2: the coarse stage learned from 4 pairs" in display.shown()
+    assert [one["pairs_learned_from"] for one in summary["rounds"]] == [0, 4]
+    assert "pairs learned from" in (folder / "report.md").read_text()
+
+
+def test_a_class_that_is_first_seen_in_a_later_round(in_this_process, six, options, display, tmp_path):
+    """Nobody knows it before round 2; whoever meets it there learns it from labels, and teaches it in round 3."""
+    changes = {"initial": "ann", "join": 1, "rounds": 3, "num_sources": 1, "method": "hat"}
+    late = [domain.name for number in (2, 3) for domain in plan_rounds(six, None, options(**changes)).rounds[number]]
+    kept = [domain.labels != 2 if domain.name not in late else domain.labels >= 0 for domain in six.domains]
+    pairs = list(zip(six.domains, kept, strict=True))
+    np.savez(
+        tmp_path / "late.npz",
+        x=np.concatenate([domain.samples[rows] for domain, rows in pairs]),
+        y=np.concatenate([domain.labels[rows] for domain, rows in pairs]),
+        domain=np.concatenate([np.full(rows.sum(), number) for number, (_, rows) in enumerate(pairs)]),
+        class_names=np.array(six.class_names),
+        domain_names=np.array(NAMES),
+        sample_rate=np.array(16.0),
+        channel_names=np.array(["x", "y", "z"]),
+    )
+    summary = expand(options(**changes, data=DataConfig("arrays", str(tmp_path / "late.npz"))), display)
+    rows = rows_of(tmp_path / "out")
+    assert [row["new_classes"] for row in rows] == ["", "still", ""]
+    assert rows[1]["accuracy_new"] and rows[1]["accuracy_known"] and rows[1]["fused_known"]
+    assert not rows[0]["accuracy_new"]
+    grown = summary["growth"]
+    assert grown["classes"]["still"]["first"] == 2 and grown["classes"]["still"]["known_by"] == 2
+    assert grown["classes"]["still"]["accuracy"]["1"] is None and grown["classes"]["still"]["accuracy"]["3"] is not None
+    assert all(one["initial_classes"] is not None for one in grown["rounds"].values())
+    zoo = Zoo.open(folder_of(tmp_path / "out") / "zoo")
+    assert [len(zoo.card(row["id"]).class_names) for row in rows] == [2, 3, 3], "heads grow"
+    assert "Classes seen first in a later round" in (folder_of(tmp_path / "out") / "report.md").read_text()
+
+
+def test_each_domain_gets_the_largest_student_that_fits_its_own_budget(in_this_process, options, display, tmp_path):
+    (tmp_path / "budgets.yaml").write_text("\n".join(f"{name}: {{max_parameters: 10000}}" for name in NAMES[2:5]))
+    summary = expand(
+        options(
+            initial="ann,bob",
+            method="labels_only",
+            device=DeviceConfig(max_parameters=20000),
+            budgets=str(tmp_path / "budgets.yaml"),
+        ),
+        display,
+    )
+    limits = {**dict.fromkeys(NAMES[2:5], 10000), "fay": 20000}
+    sizes = {row["target"]: int(row["student_parameters"]) for row in rows_of(tmp_path / "out")}
+    assert sizes.keys() == limits.keys() and all(sizes[name] <= limit for name, limit in limits.items())
+    assert sizes["fay"] > 10000 and len({sizes[name] for name in NAMES[2:5]}) == 1
+    assert len(summary["rounds"]) == 2
+
+
 def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):
     summary = expand(options(selection=SelectionConfig(students=False)), display)
     assert all(set(row["sources"].split()) <= set(summary["initial"]) for row in rows_of(tmp_path / "out"))
@@ -210,10 +285,14 @@ def test_students_can_be_left_out_of_selection(in_this_process, options, display
 def test_a_given_zoo_is_the_initial_fleet_and_stays_as_it_is(in_this_process, six, options, display, tmp_path):
     given = build_zoo(six, six.domains[:2], tmp_path / "given", SourcesConfig("cnn_nano", max_epochs=1), 1, (), list)
     given.copy(given, "bob", id="old-student", domain="somebody", provenance=Provenance(round=4, parents=("ann",)))
+    remembered = Pair(source="ann", target="old-student", accuracy=0.5, labels=3)
+    given.add_pairs([remembered])
     before = state(tmp_path / "given" / "sources")
     summary = expand(options(zoo=str(tmp_path / "given"), rounds=1), display)
     assert state(tmp_path / "given" / "sources") == before
     (row, _) = rows_of(tmp_path / "out")
+    assert remembered in Zoo.open(folder_of(tmp_path / "out") / "zoo").pairs(), "a fleet keeps its experience"
+    assert given.pairs() == (remembered,)
     assert summary["rounds"][0]["round"] == 5, "a fleet that has grown before goes on growing"
     assert row["target"] not in ("ann", "bob") and row["offered_students"] == "1"
 

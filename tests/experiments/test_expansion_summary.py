@@ -20,6 +20,7 @@ def row(number, target, accuracy, alone, sources, **changes):
         **{"round": number, "target": target, "accuracy": accuracy, "labels_only": alone, "sources": sources},
         **{"students_among_sources": students, "depth": 1 + students, "failed": ""},
         **{"offered_sources": 1 + number, "offered_students": number - 1, "bytes": 30, "bytes_of_everything": 100},
+        "pairs_learned_from": 0,
         **changes,
     }
 

@@ -24,6 +24,7 @@ from hatlit.selection.fine import FINE_SCORES
 from hatlit.selection.protocol import select
 from hatlit.selection.statistics import NUM_KERNELS
 from hatlit.zoo.card import Provenance, StatisticsSpec, ZooInfo
+from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import train_source
 
@@ -406,3 +407,26 @@ def test_where_every_candidate_is_broken_the_reason_is_told(make_zoo, choose):
     (Path(zoo.url) / "sources/ann/model.safetensors").unlink()
     with pytest.raises(InputError, match="the first was dropped: there is no 'sources/ann/model"):
         choose(zoo)
+
+
+def test_it_learns_from_pairs_of_earlier_targets_and_says_so_where_there_are_too_few(make_zoo, choose, monkeypatch):
+    zoo = make_zoo(*PEOPLE)
+    usual = choose(zoo, 2, similarity="rbf_mmd")
+    few = choose(zoo, 2, similarity="learned")
+    assert [one.coarse_score for one in few.selection.verdicts] == [
+        one.coarse_score for one in usual.selection.verdicts
+    ]
+    assert "has pairs of 0 earlier targets to learn from and wants 6" in few.lines[0]
+    assert few.selection.as_dict()["pairs_learned_from"] == 0
+    zoo.add_pairs(
+        Pair(source=source, target=target, accuracy=0.9 if source == "fay" else 0.2, labels=6)
+        for source in PEOPLE
+        for target in PEOPLE
+        if source != target
+    )
+    taught = choose(zoo, 2, similarity="learned")
+    assert taught.selection.pairs_learned_from == 30 and not taught.lines
+    scores = {name: one.coarse_score for name, one in taught.by_id.items()}
+    assert max(scores, key=scores.get) == "fay"
+    with pytest.raises(InputError, match="carries the statistics"):
+        choose(zoo, 2, similarity="learned", statistics="moments")

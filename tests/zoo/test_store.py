@@ -262,3 +262,13 @@ def test_a_candidate_is_the_card_that_was_indexed(info: ZooInfo, make_source: An
         zoo.candidate(index, 0)
     zoo.rebuild_index()
     assert zoo.candidate(zoo.index(), 0).accuracy == 1.0
+
+
+def test_classes_can_go_by_other_names_here(zoo, make_source, tmp_path):
+    zoo.add("a", **make_source())
+    renamed = Zoo.open(tmp_path / "zoo", rename=lambda source, names: tuple(f"{source}-{name}" for name in names))
+    assert renamed.card("a").class_names == ("a-sit", "a-walk")
+    index = renamed.index()
+    assert renamed.class_names(index.table, 0) == renamed.candidate(index, 0).class_names == ("a-sit", "a-walk")
+    assert renamed.fingerprint != zoo.fingerprint and zoo.card("a").class_names == ("sit", "walk")
+    renamed.load("a")

@@ -156,6 +156,8 @@ class ExpandConfig(ExpansionConfig):
         join: how many new domains join in each.
         method: what turns sources and target data into a student.
         seed: of the order in which domains join, of labels, weights and batches.
+        budgets: YAML or JSON file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`, `max_latency_ms`),
+            which go before those of `--device`.
         compare_labels_only: whether a student that learns from the labels alone is trained beside each.
         skip_failed: whether a round ends without the domains whose run failed; else the expansion stops there, and the
             same command tries them again.
@@ -168,6 +170,7 @@ class ExpandConfig(ExpansionConfig):
     join: int = 4
     method: str = "hat"
     seed: int = 0
+    budgets: str | None = None
     compare_labels_only: bool = True
     skip_failed: bool = False
     executor: Literal["local", "ray"] = "local"

@@ -17,11 +17,14 @@ class DataConfig:
         name: data set in the registry (`hatlit data` lists them); demo is synthetic and needs no files.
         root: file or folder of the data set.
         download: whether it is fetched from where it was published, into `root` or into the cache.
+        class_map: YAML or JSON file that says which domains, or sources of a given `--zoo`, call a class by another
+            name.
     """
 
     name: str = "demo"
     root: str | None = None
     download: bool = False
+    class_map: str | None = None
 
 
 @dataclass
@@ -86,13 +89,17 @@ class DeviceConfig:
         channels: names of the channels it has; empty means all.
         rate: its samples per second (Hz), at most the recorded rate.
         shape: sizes of the axes behind the channels, such as `16,16`; empty leaves them as recorded.
-        max_bytes: of the student's weights. Where no student is named, the largest within the limits is taken.
+        max_parameters: of the student. Where no student is named, the largest within all limits is taken.
+        max_macs: multiply-accumulate operations of one pass of the student over one sample.
+        max_bytes: of the student's weights.
         max_latency_ms: milliseconds of one pass of the student over one sample, as measured on this machine.
     """
 
     channels: Names = field(default_factory=list)
     rate: float | None = None
     shape: list[int] | str = field(default_factory=list)
+    max_parameters: int | None = None
+    max_macs: int | None = None
     max_bytes: int | None = None
     max_latency_ms: float | None = None
 
@@ -107,10 +114,15 @@ class DeviceConfig:
             raise InputError(f"--device.shape wants sizes of at least 1, not {','.join(map(str, self.shape))}.")
         if self.rate is not None and not self.rate > 0:
             raise InputError(f"--device.rate must be above 0, not {self.rate}.")
-        for name in ("max_bytes", "max_latency_ms"):
-            limit = getattr(self, name)
-            if limit is not None and not limit > 0:
+        for name, limit in self.limits.items():
+            if not limit > 0:
                 raise InputError(f"--device.{name} must be above 0, not {limit}.")
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """By option, what the student may take at most, as far as anything limits it."""
+        limits = {name: getattr(self, name) for name in ("max_parameters", "max_macs", "max_bytes", "max_latency_ms")}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """A fleet that grows: domains join round after round, and the students of each round are sources of the next ones.
 
 expand-<method>-<data>-seed<s>-<hash>/
-  zoo/                  the fleet: the initial sources, and the students of every round that is over
+  zoo/                  the fleet: the initial sources, the students of every round that is over, and how well sources
+                        did on their targets
   runs/                 the folder of each run
   rounds/round-001.json what a round came to; written in one piece when all its runs are done, before any of its
                         students is published, so that an interrupted expansion always knows which fleet a run may see
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -26,11 +28,13 @@ from hatlit.config import ExpandConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.datamodules.split import present_classes
 from hatlit.errors import InputError
+from hatlit.experiments.budgets import read_budgets
+from hatlit.experiments.class_growth import class_scores, growth
 from hatlit.experiments.compare import labels_of
 from hatlit.experiments.display import Display
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.expansion_summary import depths, finding, round_table, summarise
-from hatlit.experiments.fleet import CONTROL, cached_sources, read_domains, source_id, statistics_of
+from hatlit.experiments.fleet import CONTROL, cached_sources, open_zoo, read_domains, source_id, statistics_of
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.expansion import write_expansion
@@ -38,7 +42,10 @@ from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import BESIDE, check_names
 from hatlit.files import file_hash
 from hatlit.methods.base import METHODS, StudentMethod
+from hatlit.selection.learned import LearningSimilarity
+from hatlit.selection.similarity import SIMILARITIES
 from hatlit.zoo.card import Card, Provenance
+from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
 
 #: The fleet, in the folder of an expansion.
@@ -48,8 +55,9 @@ ZOO = "zoo"
 COLUMNS = (
     *("round", "target", "id", "labels"),
     *SCORES,
+    *("student", "student_parameters", "new_classes", "accuracy_known", "fused_known", "accuracy_new"),
     *("labels_only", "sources", "students_among_sources", "depth", "offered_sources", "offered_students"),
-    *("bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
+    *("pairs_learned_from", "bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
 )
 
 
@@ -85,9 +93,11 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
         InputError: something in the options or in the data cannot be, or runs failed and are not to be skipped.
     """
     data = read_domains(config.modality, config.data, display)
-    given = Zoo.open(config.zoo, config.modality) if config.zoo else None
+    given = open_zoo(config.zoo, config.modality, config.data) if config.zoo else None
     plan = plan_rounds(data, given, config)
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
+    if config.budgets is not None:
+        code.append(json.dumps(read_budgets(config.budgets, data.names)))
     folder = RunFolder.of_expansion(config, [data.fingerprint, given.fingerprint if given else "", *code])
     _check(config, folder, plan)
     if data.is_demo:
@@ -114,6 +124,10 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
             "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
             "data_fingerprint": data.fingerprint[:16],
             **summarise(rows, {card.id: card for card in zoo.cards()}),
+            "growth": growth(
+                [row for row in rows if not row["failed"]],
+                {card.id: card for card in zoo.cards() if card.round <= rows[-1]["round"]},
+            ),
         }
         summary["finding"] = finding(summary)
         folder.write_json("expansion.json", summary)
@@ -159,16 +173,23 @@ def run_of(config: ExpandConfig, folder: RunFolder, method: str, target: str) ->
         "out": str(folder.path / "runs"),
         "zoo": str(folder.path / ZOO),
         "sources": replace(config.sources, controls=0),  # the zoo has them already
+        "device": replace(config.device, **_budget(config, target)),
     }
     return TrainConfig(**{**shared, **ours}, method=method, target=target, seed=config.seed, wandb="off")
 
 
+def _budget(config: ExpandConfig, target: str) -> dict[str, Any]:
+    """The limits of one domain's own device."""
+    return dict(read_budgets(config.budgets).get(target, {})) if config.budgets else {}
+
+
 def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV; several sources are parted by spaces."""
+    """Rows as CSV; several sources are parted by spaces, several classes by semicolons."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+    writer = csv.DictWriter(stream, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "sources": " ".join(row["sources"] or ())} for row in rows)
+    parted = {"sources": " ", "new_classes": ";"}
+    writer.writerows({**row, **{name: by.join(row[name] or ()) for name, by in parted.items()}} for row in rows)
     return stream.getvalue()
 
 
@@ -200,6 +221,8 @@ def _found(
     for card in fleet.cards():
         if (given or card.domain in names or card.id.startswith(CONTROL)) and not zoo.has(card.id):
             zoo.copy(fleet, card.id)
+    if given:
+        zoo.add_pairs(given.pairs())
     return zoo
 
 
@@ -227,6 +250,13 @@ def _round(
         _row(number, domain, came[config.method, domain.name], came.get((BESIDE, domain.name)), folder, cards)
         for domain in domains
     ]
+    if isinstance(SIMILARITIES.get(config.selection.similarity), LearningSimilarity):
+        learned_from = max(row["pairs_learned_from"] or 0 for row in rows)
+        display.say(
+            f"round {number}: the coarse stage learned from {learned_from} pairs of earlier rounds"
+            if learned_from
+            else f"round {number}: too few pairs of earlier rounds to learn from, so statistics alone were compared"
+        )
     folder.write_json(journal, {"round": number, "rows": rows})
     return rows
 
@@ -258,24 +288,39 @@ def _row(
         return row
     path = folder.path / "runs" / run["run"]
     moved: Any = RunFolder(path).read_json("result.json")["bytes"] or {"total": 0, "everything": 0}
+    selection: Any = RunFolder(path).read_json("selection.json")
     (student,) = Zoo.open(path / "student").cards()
     depth = depths(cards)
+    known = {name for card in cards.values() for name in card.class_names}
     return row | {
         **{name: run[name] for name in ("labels", *SCORES, "training_seconds", "run")},
+        "student": student.encoder,
+        "student_parameters": student.num_parameters,
+        **class_scores((path / "predictions.safetensors").read_bytes(), student.class_names, known),
         "labels_only": beside["accuracy"] if beside and not beside["failed"] else None,
         "sources": list(student.parents),
         "students_among_sources": sum(cards[parent].round > 0 for parent in student.parents),
         "depth": 1 + max((depth[parent] for parent in student.parents), default=0),
+        "pairs_learned_from": selection.get("pairs_learned_from", 0),
         "bytes": moved["total"],
         "bytes_of_everything": moved["everything"],
     }
 
 
 def _publish(rows: Sequence[Row], folder: RunFolder, zoo: Zoo, data: DomainSet) -> None:
-    """Makes sources of the students of a round that is over, as far as they are none yet."""
+    """Makes sources of the students of a round that is over, and pairs of what their targets measured."""
     for row in rows:
         if not row["failed"] and not zoo.has(row["id"]):
             student = Zoo.open(folder.path / "runs" / row["run"] / "student")
             provenance = Provenance(round=row["round"], parents=tuple(row["sources"]))
             statistics = statistics_of(zoo, data.domain(row["target"]))
             zoo.copy(student, row["id"], statistics=statistics, provenance=provenance)
+    zoo.add_pairs(pair for row in rows if not row["failed"] for pair in _pairs(row, folder))
+
+
+def _pairs(row: Row, folder: RunFolder) -> Iterator[Pair]:
+    """How well each candidate did on the labelled few of a target, which the fine stage measured."""
+    selection: Any = RunFolder(folder.path / "runs" / row["run"]).read_json("selection.json")
+    for verdict in selection.get("sources", ()):
+        if verdict["accuracy"] is not None:
+            yield Pair(source=verdict["id"], target=row["id"], accuracy=verdict["accuracy"], labels=row["labels"])

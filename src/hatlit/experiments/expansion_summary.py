@@ -80,6 +80,7 @@ def finding(summary: Mapping[str, Any]) -> str:
 
 def round_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     """The closing table: a row a round."""
+    learns = any(one["pairs_learned_from"] for one in summary["rounds"])
     return [
         {
             "round": str(one["round"]),
@@ -89,6 +90,7 @@ def round_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
             "labels_only": percent(one["labels_only"]) if one["labels_only"] else "-",
             "ahead by": percent(one["ahead"]) if one["ahead"] else "-",
             "students asked": f"{one['share_of_students_asked']:.0%}",
+            **({"pairs learned from": str(one["pairs_learned_from"])} if learns else {}),
             "moved": human_bytes(one["bytes"]),
             "every model": human_bytes(one["bytes_of_everything"]),
         }
@@ -108,6 +110,7 @@ def _round(number: int, rows: Sequence[Row]) -> dict[str, Any]:
         "failed": len(rows) - len(finished),
         **described,
         "share_of_students_asked": sum(row["students_among_sources"] for row in finished) / asked if asked else 0.0,
+        "pairs_learned_from": max(row["pairs_learned_from"] for row in finished),
         "bytes": sum(row["bytes"] for row in finished),
         "bytes_of_everything": sum(row["bytes_of_everything"] for row in finished),
     }

@@ -19,6 +19,7 @@ import torch
 
 from hatlit.config import DataConfig, LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
+from hatlit.datamodules.class_map import read_class_map, rename_classes
 from hatlit.datamodules.datasets.download import fetch
 from hatlit.datamodules.split import fit_view, labelled_rows, present_classes, split_domain
 from hatlit.encoders.base import find_encoder
@@ -52,7 +53,7 @@ def read_domains(modality: str, config: DataConfig, display: Display) -> DomainS
 
     Raises:
         InputError: the modality or the data set is unknown, it cannot be downloaded, nothing readable lies at the root,
-            or a class has no labelled sample.
+            a class has no labelled sample, or the class map does not fit.
     """
     MODALITIES.get(modality)
     root = Path(config.root) if config.root else None
@@ -60,6 +61,8 @@ def read_domains(modality: str, config: DataConfig, display: Display) -> DomainS
         with display.transfer(f"downloading {config.name}") as tell:
             root = fetch(config.name, modality, root, tell)
     data = DATASETS.get(config.name, modality)(root, modality)
+    if config.class_map is not None:
+        data = rename_classes(data, read_class_map(config.class_map))
     seen = set().union(*(present_classes(domain).tolist() for domain in data.domains))
     unseen = [name for number, name in enumerate(data.class_names) if number not in seen]
     if unseen:
@@ -85,6 +88,21 @@ def read_asked(data: DomainSet, config: DataConfig, sources: SourcesConfig, disp
             f"sources of one cannot teach a student of the other."
         )
     return asked
+
+
+def open_zoo(url: str, modality: str, config: DataConfig) -> Zoo:
+    """Opens the zoo that the options name, its classes renamed where they say so.
+
+    Raises:
+        InputError: there is none, one of another modality, or the class map names a source that it does not have.
+    """
+    if config.class_map is None:
+        return Zoo.open(url, modality)
+    names = read_class_map(config.class_map)
+    zoo = Zoo.open(url, modality, names.of_source)
+    for source in names.sources:
+        zoo.card(source)  # says which one is not there
+    return zoo
 
 
 def _are_paired(one: Domain, other: Domain) -> bool:

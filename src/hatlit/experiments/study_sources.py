@@ -13,7 +13,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import cached_zoo
+from hatlit.experiments.fleet import cached_zoo, open_zoo
 from hatlit.experiments.study import Row, StudyTask
 from hatlit.experiments.study_runs import Interval, run_of
 from hatlit.experiments.summary import interval
@@ -37,7 +37,7 @@ def zoo_of(task: StudyTask, target: str) -> Zoo:
     """The zoo that the options name, or the cached one that serves a target."""
     config = task.config
     if config.zoo:
-        return Zoo.open(config.zoo, task.asked.modality)
+        return open_zoo(config.zoo, task.asked.modality, config.data)
     progress = partial(task.display.track, doing="training sources")
     return cached_zoo(task.asked, task.asked.domain(target), config.sources, config.jobs, config.plugin, progress)
 

@@ -18,7 +18,7 @@ from hatlit.config import SuggestConfig
 from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import cached_zoo
+from hatlit.experiments.fleet import cached_zoo, open_zoo
 from hatlit.experiments.reopen import Reopened, reopen
 from hatlit.experiments.train import as_sources, settle_student
 from hatlit.files import write_atomically
@@ -28,7 +28,6 @@ from hatlit.methods.hat import HaT
 from hatlit.methods.teachers import frozen_bank
 from hatlit.selection.next_labels import RANKINGS, Outlook, covered, disagreement, uncertainty
 from hatlit.types import UNLABELLED
-from hatlit.zoo.store import Zoo
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _sources(reopened: Reopened, display: Display) -> Sequence[SelectedSource]:
     """The sources that the run selected, best first, from its zoo."""
     config, asked = reopened.config, reopened.asked
     if config.zoo:
-        zoo = Zoo.open(config.zoo, asked.modality)
+        zoo = open_zoo(config.zoo, asked.modality, config.data)
     else:
         progress = partial(display.track, doing="training sources")
         zoo = cached_zoo(asked, reopened.target.domain, config.sources, config.jobs, config.plugin, progress)

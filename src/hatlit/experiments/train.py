@@ -24,7 +24,7 @@ from hatlit.experiments.display import Display, Stopwatch, human_bytes
 from hatlit.experiments.environment import environment
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer, planned_epochs
-from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
+from hatlit.experiments.fleet import cached_zoo, open_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.measure import quality
 from hatlit.experiments.memory import peak_bytes, reset_peak
@@ -102,7 +102,7 @@ def train_for(
     """
     with clock("data"):
         config, student_spec = settle_student(target, config)
-    zoo = Zoo.open(config.zoo, asked.modality) if config.zoo else None
+    zoo = open_zoo(config.zoo, asked.modality, config.data) if config.zoo else None
     sources_from = zoo.fingerprint if zoo else asked.fingerprint
     code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
     folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])

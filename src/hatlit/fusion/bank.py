@@ -15,7 +15,8 @@ from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec
 from hatlit.errors import InputError
 from hatlit.fusion.adapt import freeze, pull_to_start
 from hatlit.fusion.cache import cached_outputs, chosen_keeping, output_key
-from hatlit.selection.labels import align, to_target_classes
+from hatlit.fusion.silence import be_silent
+from hatlit.selection.labels import UNKNOWN, align, to_target_classes
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class SourceOutputs(NamedTuple):
 
     Attributes:
         features: one (B, feature_dim_i) a source, standardised over the training rows.
-        probabilities: (B, N, K) over the target's classes; rows sum to at most one.
+        probabilities: (B, N, K) over the target's classes, also those that a source does not know (``be_silent``); rows
+            sum to at most one.
     """
 
     features: list[Tensor]
@@ -192,7 +194,8 @@ class SourceBank(nn.Module):
         answers = [
             to_target_classes(one.softmax(-1), columns) for one, columns in zip(logits, self.columns, strict=True)
         ]
-        return torch.stack(answers, dim=1)
+        known = torch.tensor([[column != UNKNOWN for column in columns] for columns in self.columns])
+        return be_silent(torch.stack(answers, dim=1), known.to(answers[0].device))
 
     def _standardise(self, features: Tensor, number: int) -> Tensor:
         return (features - self._kept("mean", number)) / self._kept("std", number)

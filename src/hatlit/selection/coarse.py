@@ -7,12 +7,18 @@ import math
 import numpy as np
 
 from hatlit.errors import InputError
+from hatlit.selection.learned import Experience, LearningSimilarity
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import Profile
 
 
 def coarse(
-    target: Profile, sources: Profile, similarity: str, keep: float, num_sources: int
+    target: Profile,
+    sources: Profile,
+    similarity: str,
+    keep: float,
+    num_sources: int,
+    experience: Experience | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores every source by its likeness to the target and keeps the best ceil(keep x N) of them.
 
@@ -22,6 +28,7 @@ def coarse(
         similarity: name in the registry.
         keep: share of the sources to keep.
         num_sources: never fewer than this many are kept, as far as there are so many.
+        experience: what earlier rounds measured, for a similarity that learns.
 
     Returns:
         Scores (N,) of all sources, and the numbers (kept,) of those kept, best first.
@@ -34,7 +41,10 @@ def coarse(
             f"The target has {target.mean.shape[-1]} statistics and the sources have {sources.mean.shape[-1]}; "
             "they must be computed alike."
         )
-    scores = SIMILARITIES.get(similarity)(target, sources)
+    score = SIMILARITIES.get(similarity)
+    if isinstance(score, LearningSimilarity) and experience is not None:
+        score = score.fit(experience)
+    scores = score(target, sources)
     # 0.1 x 30 is 3, not 4 because of rounding.
     wanted = max(math.ceil(keep * len(scores) - 1e-9), num_sources)
     return scores, best_first(scores)[:wanted]

@@ -18,6 +18,8 @@ from hatlit.errors import InputError
 from hatlit.selection.coarse import best_first, coarse
 from hatlit.selection.fine import FINE_SCORES, Candidate
 from hatlit.selection.labels import UNKNOWN, align, to_target_classes
+from hatlit.selection.learned import ENOUGH_TARGETS, Experience, LearningSimilarity, experience_of
+from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import Profile, profile
 from hatlit.selection.traffic import Traffic
 from hatlit.types import UNLABELLED
@@ -72,16 +74,22 @@ class Selection:
         models: the chosen sources, best first.
         cards: their cards, in the same order.
         traffic: bytes by stage.
+        pairs_learned_from: how many pairs of earlier rounds the coarse stage learned from; 0 where it did not learn.
     """
 
     verdicts: list[Verdict]
     models: list[Classifier]
     cards: list[Card]
     traffic: Traffic
+    pairs_learned_from: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for ``selection.json``."""
-        return {"traffic": self.traffic.as_dict(), "sources": [asdict(verdict) for verdict in self.verdicts]}
+        return {
+            "traffic": self.traffic.as_dict(),
+            "pairs_learned_from": self.pairs_learned_from,
+            "sources": [asdict(verdict) for verdict in self.verdicts],
+        }
 
 
 def select(
@@ -112,10 +120,11 @@ def select(
     index = zoo.index()
     table = index.table
     verdicts = [Verdict(*row) for row in zip(table.ids, table.domains, table.encoders, table.size_bytes, strict=True)]
-    usable = _usable(table, target, config.students, verdicts)
+    usable = _usable(zoo, table, target, config.students, verdicts)
     count = _how_many(num_sources, len(usable), verdicts, say)
     traffic = Traffic(everything=sum(verdicts[row].size_bytes for row in usable))
-    kept = _coarse_stage(zoo, index, usable, target, config, count, verdicts, traffic)
+    experience = _experience(zoo, index, usable, target, config, say)
+    kept = _coarse_stage(zoo, index, usable, target, config, count, experience, verdicts, traffic)
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
     chosen = _fine_stage(zoo, index, kept, target, config, count, seed, verdicts, traffic)
@@ -127,7 +136,8 @@ def select(
         say(f"Only {len(chosen)} of the {len(kept)} candidates give a finite score, so no more are asked.")
     order = {card.id: place for place, (card, _) in enumerate(chosen)}
     ranked = sorted(verdicts, key=lambda verdict: _place(verdict, order))
-    return Selection(ranked, [model for _, model in chosen], [card for card, _ in chosen], traffic)
+    learned_from = len(experience.source) if experience else 0
+    return Selection(ranked, [model for _, model in chosen], [card for card, _ in chosen], traffic, learned_from)
 
 
 def why_unusable(card: Card, target: TargetData, students: bool) -> str:
@@ -142,11 +152,15 @@ def why_unusable(card: Card, target: TargetData, students: bool) -> str:
     return _why_not_it(card.domain, card.round, target, students) or _why_not_its_kind(kind, target)
 
 
-def _usable(table: Table, target: TargetData, students: bool, verdicts: list[Verdict]) -> list[int]:
+def _usable(zoo: Zoo, table: Table, target: TargetData, students: bool, verdicts: list[Verdict]) -> list[int]:
     """Returns the rows of the sources that could serve the target, and says of the others why not."""
-    of_kinds = [_why_not_its_kind(kind, target) for kind in table.kinds]
-    for verdict, kind, joined in zip(verdicts, table.kind, table.rounds, strict=True):
-        why = _why_not_it(verdict.domain, joined, target, students) or of_kinds[kind]
+    of_kinds: dict[tuple[int, tuple[str, ...]], str] = {}
+    for row, (verdict, kind, joined) in enumerate(zip(verdicts, table.kind, table.rounds, strict=True)):
+        named = zoo.class_names(table, row)
+        if (kind, named) not in of_kinds:
+            as_named = Kind(class_names=named, input_spec=table.kinds[kind].input_spec)
+            of_kinds[kind, named] = _why_not_its_kind(as_named, target)
+        why = _why_not_it(verdict.domain, joined, target, students) or of_kinds[kind, named]
         verdict.reason = f"dropped: {why}" if why else ""
     return [row for row, verdict in enumerate(verdicts) if not verdict.reason]
 
@@ -181,6 +195,37 @@ def _how_many(wanted: int | None, usable: int, verdicts: list[Verdict], say: Cal
     return min(DEFAULT_NUM_SOURCES, usable)
 
 
+def _experience(
+    zoo: Zoo,
+    index: CardIndex,
+    usable: Sequence[int],
+    target: TargetData,
+    config: SelectionConfig,
+    say: Callable[[str], None],
+) -> Experience | None:
+    """What earlier rounds measured, for a similarity that learns; None where it is none, or there is too little."""
+    if not isinstance(SIMILARITIES.get(config.similarity), LearningSimilarity):
+        return None
+    _check_statistics(zoo, config.statistics)
+    experience = experience_of(zoo.pairs(), index, config.statistics, usable, target.domain.name)
+    if experience.is_enough:
+        return experience
+    say(
+        f"The similarity '{config.similarity}' has pairs of {experience.num_targets} earlier targets to learn from and "
+        f"wants {ENOUGH_TARGETS}, so sources are compared by their statistics alone."
+    )
+    return None
+
+
+def _check_statistics(zoo: Zoo, name: str) -> None:
+    names = zoo.info.statistics.names
+    if name not in names:
+        raise InputError(
+            f"The zoo '{zoo.url}' carries the statistics {', '.join(names)}, not '{name}'; "
+            "choose one of them with --selection.statistics, or build a zoo that has it."
+        )
+
+
 def _coarse_stage(
     zoo: Zoo,
     index: CardIndex,
@@ -188,19 +233,16 @@ def _coarse_stage(
     target: TargetData,
     config: SelectionConfig,
     count: int,
+    experience: Experience | None,
     verdicts: list[Verdict],
     traffic: Traffic,
 ) -> list[int]:
     """Scores the usable rows of the index by their cards alone; returns those that are kept, best first."""
     spec, name = zoo.info.statistics, config.statistics
-    if name not in spec.names:
-        raise InputError(
-            f"The zoo '{zoo.url}' carries the statistics {', '.join(spec.names)}, not '{name}'; "
-            "choose one of them with --selection.statistics, or build a zoo that has it."
-        )
+    _check_statistics(zoo, name)
     own = profile(name, target.view(spec.view), spec.view, spec.seed)
     sources = Profile(*index.statistics(name, usable))
-    scores, kept = coarse(own, sources, config.similarity, config.keep, count)
+    scores, kept = coarse(own, sources, config.similarity, config.keep, count, experience)
     traffic.add("coarse", up=FLOAT_BYTES * (own.mean.size + own.spread.size))
     reason = f"dropped by the coarse stage: not among the {len(kept)} most alike of {len(usable)}"
     for row, score in zip(usable, scores.tolist(), strict=True):

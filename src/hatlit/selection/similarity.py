@@ -16,9 +16,7 @@ from hatlit.selection.statistics import Profile
 #: It takes profiles as published and does its own scaling; a source whose statistics are not finite scores NaN.
 Similarity = Callable[[Profile, Profile], np.ndarray]
 
-SIMILARITIES: Registry[Similarity] = Registry(
-    "similarity", home="hatlit.selection.similarity", group="hatlit.similarities"
-)
+SIMILARITIES: Registry[Similarity] = Registry("similarity", home="hatlit.selection", group="hatlit.similarities")
 
 JACCARD_BINS = 8
 

@@ -28,8 +28,13 @@ class Skeleton(NamedTuple):
 
     def fits(self, device: DeviceConfig) -> bool:
         """Whether a device can carry it."""
-        small = device.max_bytes is None or self.cost.size_bytes <= device.max_bytes
-        return small and (device.max_latency_ms is None or self.milliseconds <= device.max_latency_ms)
+        takes = {
+            "max_parameters": self.cost.parameters,
+            "max_macs": self.cost.macs,
+            "max_bytes": self.cost.size_bytes,
+            "max_latency_ms": self.milliseconds,
+        }
+        return all(takes[name] <= limit for name, limit in device.limits.items())
 
 
 def skeletons(view: InputSpec, num_classes: int) -> list[Skeleton]:
@@ -66,7 +71,7 @@ def choose_student(name: str | None, view: InputSpec, num_classes: int, device: 
     Raises:
         InputError: the one named does not fit, none does, or none can look at such views.
     """
-    if device.max_bytes is None and device.max_latency_ms is None:
+    if not device.limits:
         return name or default_student(view)
     library = [skeleton(name, view, num_classes)] if name else skeletons(view, num_classes)
     fitting = [one.name for one in library if one.fits(device)]
@@ -83,12 +88,13 @@ def choose_student(name: str | None, view: InputSpec, num_classes: int, device: 
 
 
 def _told(one: Skeleton) -> str:
-    return f"{one.name}, takes {one.cost.size_bytes} bytes and {one.milliseconds:g} ms"
+    cost = one.cost
+    size = f"{cost.size_bytes} bytes and {one.milliseconds:g} ms"
+    return f"{one.name}, takes {size} ({cost.parameters} parameters, {cost.macs} MACs)"
 
 
 def _limits(device: DeviceConfig) -> str:
-    limits = {"max_bytes": device.max_bytes, "max_latency_ms": device.max_latency_ms}
-    return " and ".join(f"--device.{name} {limit:g}" for name, limit in limits.items() if limit is not None)
+    return " and ".join(f"--device.{name} {limit:g}" for name, limit in device.limits.items())
 
 
 def default_student(view: InputSpec) -> str:

@@ -4,12 +4,13 @@ zoo.json                                what all sources have in common
 sources/<id>/model.safetensors          weights of a source
 sources/<id>/card.json                  what it says about itself; written last, when all else is there
 index/                                  all cards at a glance, made anew at will
+pairs.json                              how well sources did on domains that were targets, where that was measured
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,15 @@ from hatlit.zoo.card import (
 )
 from hatlit.zoo.folder import Folder, open_folder
 from hatlit.zoo.index import CardIndex, card_path, enter, load_index, read_card, rebuild
+from hatlit.zoo.pairs import Pair, add_pairs, read_pairs
+from hatlit.zoo.table import Table
 from hatlit.zoo.weights import check_size, decode_weights, encode_weights
 
 _INFO = "zoo.json"
+
+
+#: Says, from a source's id and its class names, what its classes are called here.
+Rename = Callable[[str, tuple[str, ...]], tuple[str, ...]]
 
 
 class Zoo:
@@ -51,9 +58,10 @@ class Zoo:
         >>> models = [zoo.load(card.id) for card in zoo.cards() if (card.accuracy or 0) > 0.8]
     """
 
-    def __init__(self, folder: Folder, info: ZooInfo) -> None:
+    def __init__(self, folder: Folder, info: ZooInfo, rename: Rename | None = None) -> None:
         self.info = info
         self._folder = folder
+        self._rename = rename
         self._index: CardIndex | None = None
 
     @classmethod
@@ -73,12 +81,13 @@ class Zoo:
         return zoo
 
     @classmethod
-    def open(cls, url: str | Path, modality: str | None = None) -> Zoo:
+    def open(cls, url: str | Path, modality: str | None = None, rename: Rename | None = None) -> Zoo:
         """Opens a zoo.
 
         Args:
             url: a path, or any URL that fsspec knows.
             modality: what the samples must be, if that matters.
+            rename: gives the classes on the cards other names; those in the files stay.
 
         Raises:
             InputError: there is no zoo, or one of another modality.
@@ -89,7 +98,7 @@ class Zoo:
         info = parse_info(folder.read(_INFO, MAX_CARD_BYTES + 1), f"The {_INFO} of '{url}'")
         if modality not in (None, info.modality):
             raise InputError(f"The zoo '{url}' has sources of modality '{info.modality}', not '{modality}'.")
-        return cls(folder, info)
+        return cls(folder, info, rename)
 
     @staticmethod
     def is_at(url: str | Path) -> bool:
@@ -108,10 +117,12 @@ class Zoo:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of which sources with which weights there are; it changes when any of them does."""
+        """A hash of which sources with which weights there are, and of its pairs; it changes when any of them does."""
         table = self.index().table
-        known_by = "\n".join(f"{source} {sha256}" for source, sha256 in zip(table.ids, table.sha256, strict=True))
-        return hashlib.sha256(known_by.encode()).hexdigest()
+        known_by = [f"{source} {sha256}" for source, sha256 in zip(table.ids, table.sha256, strict=True)]
+        known_by += [" ".join(self.class_names(table, row)) for row in range(len(table)) if self._rename]
+        known_by += [pair.model_dump_json() for pair in self.pairs()]
+        return hashlib.sha256("\n".join(known_by).encode()).hexdigest()
 
     def ids(self) -> list[str]:
         """Ids of all sources, sorted, those with a broken card included."""
@@ -156,7 +167,7 @@ class Zoo:
         """
         if not self.has(check_id(source_id)):
             raise unknown_name("source", source_id, self.ids())
-        return read_card(self._folder, source_id, self.info.modality)[0]
+        return self._renamed(read_card(self._folder, source_id, self.info.modality)[0])
 
     def candidate(self, index: CardIndex, row: int) -> Card:
         """Returns the card of a source that was found in the index.
@@ -170,7 +181,7 @@ class Zoo:
             raise InputError(
                 f"The card of source '{card.id}' is not the one in the index; run 'hatlit zoo index {self.url}'."
             )
-        return card
+        return self._renamed(card)
 
     def add(
         self,
@@ -245,6 +256,32 @@ class Zoo:
         weights = other._folder.read(_weights_path(source_id), card.size_bytes + 1)
         return self._put(card.model_copy(update=changes), weights)
 
+    def class_names(self, table: Table, row: int) -> tuple[str, ...]:
+        """What the classes of a source in a table are called here.
+
+        Raises:
+            InputError: they cannot be renamed as they should.
+        """
+        names = table.kinds[table.kind[row]].class_names
+        return self._rename(table.ids[row], names) if self._rename else names
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Reads how well sources did on the domains of others when those were targets, sorted by ids.
+
+        Raises:
+            InputError: what is there is not valid.
+        """
+        return read_pairs(self._folder)
+
+    def add_pairs(self, pairs: Iterable[Pair]) -> None:
+        """Adds such measurements; what is measured again counts as it was measured last.
+
+        Raises:
+            InputError: what is there is not valid, or nothing can be written.
+        """
+        with self._folder.lock():
+            add_pairs(self._folder, pairs)
+
     def load(self, source_id: str, card: Card | None = None) -> Classifier:
         """Returns the model of a source, in eval mode, on the CPU.
 
@@ -269,6 +306,11 @@ class Zoo:
                 yield source_id, str(error)
             else:
                 yield source_id, left_out.get(source_id)
+
+    def _renamed(self, card: Card) -> Card:
+        if self._rename is None:
+            return card
+        return card.model_copy(update={"class_names": self._rename(card.id, card.class_names)})
 
     def _put(self, card: Card, weights: bytes) -> Card:
         self._check_fits(card)

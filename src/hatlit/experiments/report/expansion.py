@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hatlit.experiments.class_growth import growth_tables
 from hatlit.experiments.display import human_bytes
 from hatlit.experiments.expansion_summary import round_table
 from hatlit.experiments.report.document import (
@@ -39,6 +40,12 @@ HOW_TO_READ = (
     "Accuracies are percentages, means over the students of a round; brackets hold 95 % intervals that resample them. "
     "The fleet is what the round began with; its students are sources from the next round on. Moved is what selection "
     "sent to and from all devices of the round, every model what it would have taken to send them all sources."
+)
+
+HOW_CLASSES_ARE_COUNTED = (
+    "The first table has the accuracy on the test samples of each new class, by round; the second that on all classes "
+    "that the initial fleet knew, and for students who were the first to meet a class the accuracy on the classes that "
+    "their sources knew, beside that of the fused sources on the same samples: what was there before the head grew."
 )
 
 Rows = Sequence[Mapping[str, Any]]
@@ -80,6 +87,12 @@ def _blocks(summary: Mapping[str, Any], finished: Rows, failed: Rows) -> Iterato
     yield Table(_groups(summary["propagation"]))
     yield propagation_picture(summary)
     yield inheritance_picture(summary, finished)
+    if summary["growth"]["classes"]:
+        classes, rounds = growth_tables(summary["growth"])
+        yield Heading("Classes seen first in a later round")
+        yield Table(classes)
+        yield Table(rounds)
+        yield Paragraph(HOW_CLASSES_ARE_COUNTED)
     yield Heading("Traffic")
     yield traffic_picture(summary)
     yield Heading("Who is asked again")
@@ -141,6 +154,7 @@ def _student(row: Mapping[str, Any]) -> dict[str, str]:
         "accuracy": f"{100 * row['accuracy']:.1f}",
         "labels_only": NOTHING if row["labels_only"] is None else f"{100 * row['labels_only']:.1f}",
         "labels": str(row["labels"]),
+        "student": f"{row['student']} ({row['student_parameters']:,} parameters)",
         "depth": str(row["depth"]),
         "moved": human_bytes(row["bytes"]),
         "taught by": ", ".join(row["sources"]) or NOTHING,

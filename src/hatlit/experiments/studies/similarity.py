@@ -28,6 +28,7 @@ from hatlit.experiments.study_sources import (
 )
 from hatlit.experiments.summary import percent
 from hatlit.selection.coarse import best_first
+from hatlit.selection.learned import LearningSimilarity
 from hatlit.selection.similarity import SIMILARITIES
 
 
@@ -101,8 +102,11 @@ def _look(task: StudyTask, name: str) -> list[Row]:
     rows = []
     for statistics in zoo.info.statistics.names:
         own, published = profiles(zoo, cards, target, statistics)
-        for similarity in SIMILARITIES.names():
-            scores = SIMILARITIES.get(similarity)(own, published)
+        for entry in SIMILARITIES:
+            similarity = entry.name
+            if isinstance(entry.value, LearningSimilarity):
+                continue  # without experience it is one of the others; the study learned_coarse gives it some
+            scores = entry.value(own, published)
             rows.append(
                 {
                     "statistics": statistics,
