@@ -121,10 +121,10 @@ def select(
     usable = _usable(table, target, config.students, verdicts)
     count = _how_many(num_sources, len(usable), verdicts, say)
     traffic = Traffic(everything=sum(verdicts[row].size_bytes for row in usable))
-    ranked, num_kept = _coarse_stage(zoo, index, usable, target, config, count, verdicts, traffic)
+    in_order, num_kept = _coarse_stage(zoo, index, usable, target, config, count, verdicts, traffic)
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
-    kept, chosen = _fine_stage(zoo, index, ranked, num_kept, target, config, count, seed, verdicts, traffic)
+    kept, chosen = _fine_stage(zoo, index, in_order, num_kept, target, config, count, seed, verdicts, traffic)
     traffic.add("fine", read=zoo.bytes_read - before)
     if len(kept) > num_kept:
         say(f"Too few of the first {num_kept} candidates were of use, so {len(kept)} got a closer look.")

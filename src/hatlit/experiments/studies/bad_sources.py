@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
 
@@ -111,7 +111,9 @@ class BadSources(Study):
     def finding(self, rows: Sequence[Row]) -> str:
         """Where the promise holds: few points lost while half are bad, and never worse than the labels alone."""
         clean, alone = finished(rows, "hat", CLEAN), finished(rows, "labels_only")
-        lost, below, kept = [], [], 0
+        lost: list[str] = []
+        below: list[str] = []
+        kept = 0
         for value in values_of(rows):
             if value == CLEAN:
                 continue
@@ -186,7 +188,7 @@ def _account(task: StudyTask, folder: str, row: Row) -> dict[str, int | None]:
     """How many of the chosen sources are bad, and how many were named."""
     if row["failed"] or row["method"] != "hat":
         return dict.fromkeys(_COUNTS)
-    result = RunFolder(Path(task.config.out) / folder / "runs" / row["run"]).read_json("result.json")
+    result: Any = RunFolder(Path(task.config.out) / folder / "runs" / row["run"]).read_json("result.json")
     named = [one["source"] for one in result["suspicious"]]
     bad_named = sum(name.startswith(BAD) for name in named)
     bad_chosen = sum(name.startswith(BAD) for name in result["sources"])
