@@ -24,6 +24,9 @@ SHUFFLED = "shuffled"
 #: How much louder than a good source an adversarially confident one speaks.
 LOUDER = 10.0
 
+#: What a float32 can hold.
+LARGEST_FLOAT = torch.finfo(torch.float32).max
+
 #: Logit of the one class that a constant source knows.
 SURE = 9.0
 
@@ -84,7 +87,8 @@ def not_finite(origin: Origin) -> Classifier:
     centroids = torch.tensor([centroid for centroid in origin.card.centroids if centroid is not None])
     with torch.no_grad():
         usual = float(origin.model.head(centroids).abs().amax(1).median())
-    return _louder(origin.model, torch.finfo(torch.float32).max / usual)
+        largest = max(float(parameter.abs().amax()) for parameter in origin.model.head.parameters())
+    return _louder(origin.model, LARGEST_FLOAT / max(usual, largest))
 
 
 def adversarial(origin: Origin) -> Classifier:
