@@ -24,8 +24,8 @@ SHUFFLED = "shuffled"
 #: How much louder than a good source an adversarially confident one speaks.
 LOUDER = 10.0
 
-#: What a float32 can hold.
-LARGEST_FLOAT = torch.finfo(torch.float32).max
+#: What a float32 can hold, but for rounding.
+LARGEST_FLOAT = 0.999 * torch.finfo(torch.float32).max
 
 #: Logit of the one class that a constant source knows.
 SURE = 9.0
@@ -88,7 +88,8 @@ def not_finite(origin: Origin) -> Classifier:
     with torch.no_grad():
         usual = float(origin.model.head(centroids).abs().amax(1).median())
         largest = max(float(parameter.abs().amax()) for parameter in origin.model.head.parameters())
-    return _louder(origin.model, LARGEST_FLOAT / max(usual, largest))
+    # In two steps, as the whole factor may be more than a float32 can hold.
+    return _louder(_louder(origin.model, 1 / max(usual, largest)), LARGEST_FLOAT)
 
 
 def adversarial(origin: Origin) -> Classifier:
