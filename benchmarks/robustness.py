@@ -88,6 +88,7 @@ that was tried.
 - **What a source says of itself may be false.** Its accuracy, statistics and centroids are believed when candidates
   are ranked; only your own labels tell. A source may have learned to answer wrongly on purpose: few labels find one
   that is often wrong, and no number of them one that is wrong on a sample you do not have.
+  What such sources did in trials is on [a page of its own](bad-sources.md).
 - **Who can write to a zoo can spoil it**: remove sources, hide them with an index that leaves them out, add a million.
   Cards have hashes and no signatures; who wrote one is for the place where the zoo lies to know.
 - **A large model is a large model.** A source whose weights really are 4 GB takes them. Limit what is uploaded.
@@ -95,7 +96,8 @@ that was tried.
   Hugging Face hub, or in a folder of that name; no code of it is run. `HF_HUB_OFFLINE=1` keeps it from asking.
 - **Plugins and data are yours.** What `--plugin` names is code, and is run. An npz file may say truly that it holds
   more than your memory does.
-- **Privacy.** What a card tells about the people behind it is on [the page of the zoo](zoo.md), and is not hidden.
+- **Privacy.** What a card tells about the people behind it, and how noise can blur it, is on [a page of its
+  own](privacy.md).
 
 ## Tried
 

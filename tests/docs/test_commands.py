@@ -14,7 +14,7 @@ import pytest
 
 from hatlit.cli import COMMANDS
 from hatlit.config import CompareConfig, ExpandConfig, StudentsConfig, StudyConfig, TrainConfig, ZooBuildConfig
-from hatlit.options import parse
+from hatlit.options import option_names, parse
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -48,7 +48,8 @@ def check_python(script, *words):
     if script.startswith("scripts/"):
         check_hatlit([Path(script).stem, *words])
         return
-    for option in [word.removeprefix("--") for word in words if word.startswith("--")]:
+    inherited = set(option_names(StudyConfig)) if "(StudyConfig):" in source else set()
+    for option in {word.removeprefix("--") for word in words if word.startswith("--")} - inherited:
         assert re.search(rf"^    {option}: ", source, re.MULTILINE), f"{script} has no --{option}"
 
 

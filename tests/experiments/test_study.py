@@ -39,12 +39,12 @@ def test_an_unknown_study_is_refused_before_anything_heavy_is_loaded():
 @pytest.mark.parametrize("words", [["study"], ["study", "--seeds", "1"]])
 def test_a_study_has_a_name(words, capsys):
     assert main(words) == 2
-    assert "wants the NAME of a study first: dictionary, label_overlap, labels," in capsys.readouterr().err
+    assert "wants the NAME of a study first: bad_sources, card_noise, dictionary," in capsys.readouterr().err
 
 
 def test_help(capsys):
     assert main(["study", "--help"]) == 0
-    assert "NAME is one of dictionary, label_overlap" in capsys.readouterr().out
+    assert "NAME is one of bad_sources, card_noise" in capsys.readouterr().out
     assert main(["study", "labels", "--help"]) == 0
     assert "--values" in capsys.readouterr().out
 
@@ -174,7 +174,15 @@ def study(in_this_process, monkeypatch, arrays, tmp_path_factory, tmp_path):
 
 @pytest.mark.slow
 def test_every_study_from_end_to_end(study, capsys):
-    values = {"labels": "1,50%", "sources": "1,2", "selection": "0.5,1", "label_overlap": "0.67", "next_labels": "3"}
+    values = {
+        "bad_sources": "random@50%,nan@50%",
+        "card_noise": "0,1",
+        "labels": "1,50%",
+        "sources": "1,2",
+        "selection": "0.5,1",
+        "label_overlap": "0.67",
+        "next_labels": "3",
+    }
     for name in STUDIES.names():
         folder = study(name, *(["--values", values[name]] if name in values else []))
         with (folder / "study.csv").open() as file:
@@ -211,6 +219,8 @@ def told(name, rows):
         return [f"{100 * (mean['hat', 'all'] - mean['hat_equal_weights', 'all']):+.1f} points"]
     if name == "next_labels":
         return [f"{100 * one:.1f} [" for one in mean.values()]
+    if name in ("bad_sources", "card_noise"):
+        return [f"{100 * one:.1f} [" for (_, value), one in mean.items() if value in ("clean", "0")]
     best = {value: mean[method, value] for method, value in mean if method == "hat"}
     return [f"{100 * (max(best.values()) if name == 'sources' else one):.1f} [" for one in best.values()]
 

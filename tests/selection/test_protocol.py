@@ -296,6 +296,30 @@ def test_where_too_few_answer_no_more_are_asked_with_a_line_saying_so(make_zoo, 
     assert chosen.lines == ["Only 2 of the 3 candidates give a finite score, so no more are asked."]
 
 
+def deaf(source):
+    """A source that says the same of everything."""
+    model = copy.deepcopy(source.model)
+    with torch.no_grad():
+        model.head.weight.zero_()
+    return replace(source, model=model)
+
+
+@pytest.mark.parametrize(("spoil", "told"), [(blinded, "no finite score"), (deaf, "no better than chance")])
+def test_where_the_first_candidates_are_of_no_use_the_next_get_a_closer_look(make_zoo, choose, people, spoil, told):
+    clones = [(f"a-{name}", people[name][0], spoil(people[name][1])) for name in PEOPLE]
+    chosen = choose(make_zoo(*clones, *PEOPLE), 2, keep=0.1)
+    looked_at = [one for one in chosen.selection.verdicts if one.accuracy is not None]
+    assert len(looked_at) > 2
+    assert not any(card.id.startswith("a-") for card in chosen.selection.cards)
+    assert all(told in one.reason for one in looked_at if one.id.startswith("a-"))
+    assert chosen.lines[0] == f"Too few of the first 2 candidates were of use, so {len(looked_at)} got a closer look."
+
+
+def test_where_the_first_candidates_are_of_use_no_more_are_looked_at(everybody, choose):
+    chosen = choose(everybody, 2, keep=0.1)
+    assert sum(one.accuracy is not None for one in chosen.selection.verdicts) == 2
+
+
 def test_where_none_answers_the_zoo_is_refused(make_zoo, choose, people):
     with pytest.raises(InputError, match="No candidate has a finite score"):
         choose(make_zoo(("blind", people["ann"][0], blinded(people["ann"][1]))))

@@ -65,6 +65,8 @@ class SourcesConfig:
         modality: what the sources see, where that is another modality of the same (paired) samples.
         controls: how many useless sources of each kind join the others, to see that they are not chosen: ones with
             random weights, and ones trained on shuffled labels.
+        card_noise: standard deviation of the Gaussian noise on statistics and centroids of a card, relative to how far
+            each number varies from sample to sample.
     """
 
     encoders: Names = field(default_factory=list)
@@ -75,10 +77,12 @@ class SourcesConfig:
     seed: int = 0
     modality: str | None = None
     controls: int = 0
+    card_noise: float = 0.0
 
     def __post_init__(self) -> None:
         self.encoders = names(self.encoders)
         at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0, controls=0)
+        at_least("sources.", self, card_noise=0)
 
 
 @dataclass

@@ -313,7 +313,8 @@ def _publish(rows: Sequence[Row], folder: RunFolder, zoo: Zoo, data: DomainSet) 
         if not row["failed"] and not zoo.has(row["id"]):
             student = Zoo.open(folder.path / "runs" / row["run"] / "student")
             provenance = Provenance(round=row["round"], parents=tuple(row["sources"]))
-            statistics = statistics_of(zoo, data.domain(row["target"]))
+            (card,) = student.cards()
+            statistics = statistics_of(zoo, data.domain(row["target"]), card.noise)
             zoo.copy(student, row["id"], statistics=statistics, provenance=provenance)
     zoo.add_pairs(pair for row in rows if not row["failed"] for pair in _pairs(row, folder))
 

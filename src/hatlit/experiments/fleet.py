@@ -29,6 +29,7 @@ from hatlit.files import cache_folder, file_hash
 from hatlit.registry import load_plugin
 from hatlit.selection.statistics import common_view, profile
 from hatlit.zoo.card import Card, Provenance, Statistic, StatisticsSpec, ZooInfo, is_safe_id
+from hatlit.zoo.noise import noisy
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import TrainedSource, default_encoders, random_source, shuffled, train_source
 
@@ -139,19 +140,31 @@ def publish(
     Raises:
         InputError: the id is taken by another source, or the zoo is of another kind.
     """
-    statistics = statistics_of(zoo, domain)
+    statistics = statistics_of(zoo, domain, trained.noise)
     return zoo.add(
         name, domain=domain.name, dataset=dataset, statistics=statistics, provenance=provenance, **vars(trained)
     )
 
 
-def statistics_of(zoo: Zoo, domain: Domain) -> dict[str, Statistic]:
-    """What a domain publishes in a zoo, of its training rows."""
+def statistics_of(zoo: Zoo, domain: Domain, noise: float) -> dict[str, Statistic]:
+    """What a domain publishes in a zoo, of its training rows.
+
+    Args:
+        zoo: which statistics, in which view.
+        domain: of whose data.
+        noise: standard deviation of the noise on each mean and each spread, in units of that spread.
+    """
     spec = zoo.info.statistics
     rows = split_domain(domain, LabelsConfig(), seed=0).train
     windows = build_view(domain.tensor(rows), domain.recorded, spec.view)
     profiles = {name: profile(name, windows, spec.view, spec.seed) for name in spec.names}
-    return {name: Statistic.of(one.mean, one.spread) for name, one in profiles.items()}
+    return {
+        name: Statistic.of(
+            noisy(one.mean, one.spread, noise, domain, f"mean of {name}"),
+            np.abs(noisy(one.spread, one.spread, noise, domain, f"spread of {name}")),
+        )
+        for name, one in profiles.items()
+    }
 
 
 def build_zoo(

@@ -159,7 +159,8 @@ def save_student(
     training = Training(max_epochs=method.current_epoch, seed=task.config.seed, labels=labels)
     student = method.student.cpu().eval()
     domain = target.recording(student.input_spec.modality)
-    source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
+    rows, noise = target.split.labelled, task.config.sources.card_noise
+    source = examine(student, encoder, target.class_names, domain, rows, target.split.test, training, noise)
     zoo = Zoo.create(folder, zoo_info(data))
     publish(zoo, source_id(domain), data.name, domain, source, provenance)
     # A source that is left in the place of a student needs all that was recorded.

@@ -34,6 +34,9 @@ FLOAT_BYTES = 4
 #: How many sources are selected where the user does not say.
 DEFAULT_NUM_SOURCES = 5
 
+#: Accuracies this close are equal.
+_ROUNDING = 1e-9
+
 #: Unlabelled rows shown to a candidate, for scores that want them.
 UNLABELLED_ROWS = 512
 
@@ -102,6 +105,9 @@ def select(
 ) -> Selection:
     """Chooses the sources worth asking: coarse on cards alone, then fine on the candidates.
 
+    Cards may lie. Where fewer of the kept candidates than are wanted turn out to be of use (their answers are finite,
+    and better than chance on the labelled few), the next ones of the coarse ranking get a closer look as well.
+
     The target's device sends its statistics and receives the candidates' models; what is chosen is then already there,
     so the transfer itself costs nothing more.
 
@@ -124,11 +130,13 @@ def select(
     count = _how_many(num_sources, len(usable), verdicts, say)
     traffic = Traffic(everything=sum(verdicts[row].size_bytes for row in usable))
     experience = _experience(zoo, index, usable, target, config, say)
-    kept = _coarse_stage(zoo, index, usable, target, config, count, experience, verdicts, traffic)
+    in_order, num_kept = _coarse_stage(zoo, index, usable, target, config, count, experience, verdicts, traffic)
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
-    chosen = _fine_stage(zoo, index, kept, target, config, count, seed, verdicts, traffic)
+    kept, chosen = _fine_stage(zoo, index, in_order, num_kept, target, config, count, seed, verdicts, traffic)
     traffic.add("fine", read=zoo.bytes_read - before)
+    if len(kept) > num_kept:
+        say(f"Too few of the first {num_kept} candidates were of use, so {len(kept)} got a closer look.")
     broken = [verdicts[row].reason for row in kept if verdicts[row].reason.startswith("dropped: ")]
     if broken:
         say(f"{len(broken)} of the {len(kept)} candidates are left out; the first was {broken[0]}.")
@@ -236,8 +244,8 @@ def _coarse_stage(
     experience: Experience | None,
     verdicts: list[Verdict],
     traffic: Traffic,
-) -> list[int]:
-    """Scores the usable rows of the index by their cards alone; returns those that are kept, best first."""
+) -> tuple[list[int], int]:
+    """Scores the usable rows of the index by their cards alone; returns them best first, and how many are kept."""
     spec, name = zoo.info.statistics, config.statistics
     _check_statistics(zoo, name)
     own = profile(name, target.view(spec.view), spec.view, spec.seed)
@@ -248,25 +256,35 @@ def _coarse_stage(
     for row, score in zip(usable, scores.tolist(), strict=True):
         verdicts[row].coarse_score = score if math.isfinite(score) else None
         verdicts[row].reason = reason
-    return [usable[number] for number in kept.tolist()]
+    return [usable[number] for number in best_first(scores).tolist()], len(kept)
 
 
 def _fine_stage(
     zoo: Zoo,
     index: CardIndex,
-    kept: Sequence[int],
+    ranked: Sequence[int],
+    num_kept: int,
     target: TargetData,
     config: SelectionConfig,
     count: int,
     seed: int,
     verdicts: list[Verdict],
     traffic: Traffic,
-) -> list[tuple[Card, Classifier]]:
-    """Asks the candidates, one at a time, and holds no more than the ``count`` best."""
+) -> tuple[Sequence[int], list[tuple[Card, Classifier]]]:
+    """Asks the kept candidates, one at a time, and holds no more than the ``count`` best.
+
+    Returns:
+        The rows of all that were asked, more than were kept where too few of those are of use; and the chosen.
+    """
     score = FINE_SCORES.get(config.fine)
-    worths = np.full(len(kept), np.nan)
+    worths = np.full(len(ranked), np.nan)
     best: dict[int, tuple[Card, Classifier]] = {}
-    for place, row in enumerate(kept):
+    kept: list[int] = []
+    of_use = 0
+    for place, row in enumerate(ranked):
+        if place >= num_kept and of_use >= count:
+            break
+        kept.append(row)
         verdict = verdicts[row]
         try:
             card = zoo.candidate(index, row)
@@ -281,20 +299,23 @@ def _fine_stage(
         traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
         if math.isfinite(worth):
             verdict.fine_score = worths[place] = worth
+            of_use += _beats_chance(verdict, len(target.class_names))
             best[place] = (card, model)
             if len(best) > count:
                 del best[min(best, key=lambda one: (worths[one], -one))]
-    order = [place for place in best_first(worths).tolist() if not verdicts[kept[place]].reason]
+    order = [place for place in best_first(worths[: len(kept)]).tolist() if not verdicts[kept[place]].reason]
     for rank, place in enumerate(order, start=1):
         verdict = verdicts[kept[place]]
         verdict.selected = place in best
         what = "selected" if verdict.selected else "dropped by the fine stage"
         told = f"rank {rank} of {len(order)}" if verdict.fine_score is not None else "no finite score"
         verdict.reason = f"{what}: {told} by {config.fine}"
+        if verdict.fine_score is not None and not _beats_chance(verdict, len(target.class_names)):
+            verdict.reason += ", no better than chance on the labelled few"
     if not best:
         why = f"; the first was {verdicts[kept[0]].reason}" if not order else ""
         raise InputError(f"No candidate has a finite score by {config.fine} on this target{why}; use another zoo.")
-    return [best[place] for place in order if place in best]
+    return kept, [best[place] for place in order if place in best]
 
 
 def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:
@@ -319,6 +340,11 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
     return Candidate(
         probabilities, target.train_labels[labelled].numpy(), features, centroids, run(unlabelled)[1], seed
     )
+
+
+def _beats_chance(verdict: Verdict, num_classes: int) -> bool:
+    """Whether a candidate is right more often than a guess would be; true where no label or one class tells nothing."""
+    return verdict.accuracy is None or num_classes == 1 or verdict.accuracy > 1 / num_classes + _ROUNDING
 
 
 def _is_finite(candidate: Candidate) -> bool:

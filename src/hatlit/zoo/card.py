@@ -137,6 +137,8 @@ class Card(_Strict):
         size_bytes: size of the weights' file.
         sha256: hash of the weights' file.
         training: how it was trained.
+        noise: standard deviation of the Gaussian noise that statistics and centroids got, in units of how far each
+            number varies from sample to sample.
         provenance: of a student; None for a source that was trained on all labels of its domain.
         hatlit_version: the version that wrote the card.
     """
@@ -158,6 +160,7 @@ class Card(_Strict):
     size_bytes: int = Field(ge=1, le=2**40)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     training: Training
+    noise: float = Field(default=0.0, ge=0, le=_FLOAT32_MAX)
     provenance: Provenance | None = None
     hatlit_version: str = Field(min_length=1, max_length=64)
 

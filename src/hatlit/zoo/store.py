@@ -197,6 +197,7 @@ class Zoo:
         accuracy: float | None,
         num_samples: int,
         training: Training,
+        noise: float = 0.0,
         provenance: Provenance | None = None,
     ) -> Card:
         """Adds a source, and does nothing if the very same one is there.
@@ -204,8 +205,8 @@ class Zoo:
         Args:
             source_id: its name in the zoo.
             model: the weights.
-            domain, dataset, encoder, class_names, statistics, centroids, accuracy, num_samples, training, provenance:
-                see ``Card``.
+            domain, dataset, encoder, class_names, statistics, centroids, accuracy, num_samples, training, noise,
+                provenance: see ``Card``.
 
         Returns:
             The card; what the model itself tells (view, sizes, hash) is filled in.
@@ -233,6 +234,7 @@ class Zoo:
                 size_bytes=len(weights),
                 sha256=hashlib.sha256(weights).hexdigest(),
                 training=training,
+                noise=noise,
                 provenance=provenance,
                 hatlit_version=version("hatlit"),
             )

@@ -16,6 +16,7 @@ from hatlit.encoders.base import ENCODERS, Classifier, InputSpec, build_classifi
 from hatlit.errors import InputError
 from hatlit.types import UNLABELLED
 from hatlit.zoo.card import Centroids, Training, to_floats
+from hatlit.zoo.noise import noisy
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class TrainedSource:
             None where there are no test rows.
         num_samples: labelled training rows.
         training: how it was trained.
+        noise: how noisy the centroids are, and the statistics shall be.
     """
 
     model: Classifier
@@ -40,6 +42,7 @@ class TrainedSource:
     accuracy: float | None
     num_samples: int
     training: Training
+    noise: float = 0.0
 
 
 def default_encoders(recorded: InputSpec) -> list[str]:
@@ -91,7 +94,7 @@ def train_source(
         fit(model, train_view, train_label, config, seed)
     class_names = tuple(domain.class_names[number] for number in numbers)
     training = Training(max_epochs=config.max_epochs, seed=seed, labels=len(train_rows))
-    return examine(model, encoder_name, class_names, domain, train_rows, test_rows, training)
+    return examine(model, encoder_name, class_names, domain, train_rows, test_rows, training, config.card_noise)
 
 
 def random_source(
@@ -128,6 +131,7 @@ def examine(
     train_rows: np.ndarray,
     test_rows: np.ndarray,
     training: Training,
+    noise: float = 0.0,
 ) -> TrainedSource:
     """Finds out what the card of a trained model says: centroids of what it learned from, accuracy on what it did not.
 
@@ -139,6 +143,7 @@ def examine(
         train_rows: (N,) labelled rows that it learned from.
         test_rows: (M,) rows with a class that it did not learn from; may be none.
         training: how it was trained.
+        noise: standard deviation of the noise on the centroids, in units of each feature's over the training rows.
 
     Raises:
         InputError: the head does not have one output a class name, or the model cannot see the domain's samples.
@@ -149,18 +154,21 @@ def examine(
     names = np.array(domain.class_names)
     learned = names[domain.labels[train_rows]]
     features, _ = _outputs(model, build_view(domain.tensor(train_rows), domain.recorded, model.input_spec))
-    centroids = tuple(
-        to_floats(features[torch.from_numpy(learned == name)].mean(0).numpy()) if (learned == name).any() else None
-        for name in class_names
-    )
+    spread = features.double().std(0, correction=0).numpy()
+    centroids: list[tuple[float, ...] | None] = []
+    for name in class_names:
+        own = features[torch.from_numpy(learned == name)]
+        exact = own.mean(0).numpy()
+        centroids.append(to_floats(noisy(exact, spread, noise, domain, f"centroid of {name}")) if len(own) else None)
     return TrainedSource(
         model=model,
         encoder=encoder_name,
         class_names=tuple(class_names),
-        centroids=centroids,
+        centroids=tuple(centroids),
         accuracy=_accuracy(model, class_names, domain, test_rows) if len(test_rows) else None,
         num_samples=len(train_rows),
         training=training,
+        noise=noise,
     )
 
 
