@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from hatlit.config import ExpandConfig, TrainConfig
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 
@@ -130,7 +130,7 @@ class RunFolder:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
 
     def _unwritable(self, error: OSError) -> InputError:
-        return InputError(f"The run folder '{self.path}' cannot be written ({error}); choose another --out.")
+        return InputError(f"The run folder '{self.path}' cannot be written ({reason_of(error)}); choose another --out.")
 
 
 def _digest(config: TrainConfig | ExpandConfig, target: str, made_of: Sequence[str], without: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -154,6 +155,7 @@ def _keep(
         teachers = selection.cards if selection else []
         provenance = provenance_of(teachers[:1] if outcome.method.leaves == "source" else teachers)
         student, encoder = outcome.method.student, result["student"]["encoder"]
+        shutil.rmtree(folder.path / "student", ignore_errors=True)  # of a process that got no further than this
         save_student(folder.path / "student", seen, task, student, encoder, provenance)
         write_model_card(folder.path / "student", result, selection.as_dict() if selection else {})
     folder.write_json("result.json", result)
