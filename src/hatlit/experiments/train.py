@@ -105,10 +105,11 @@ def train_for(
         config, student_spec = settle_student(target, config)
     zoo = Zoo.open(config.zoo, asked.modality) if config.zoo else None
     sources_from = zoo.fingerprint if zoo else asked.fingerprint
-    code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
-    folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
+    made_of = {"labels": target.labels_fingerprint, "sources": sources_from, **code_of(config.plugin)}
+    folder = RunFolder.of(config, target.domain.name, made_of)
     if folder.is_done:
         return _show_again(folder, display)
+    folder.tell_of_others(display.say)
     selection = choose_sources(config, asked, target, zoo, display, clock)
     recordings = source_domains(config, data, selection)
     with folder.alone(display.say) if is_first_process() else nullcontext(), keeping_outputs(config.cache):
@@ -166,6 +167,11 @@ def _keep(
 def _show_again(folder: RunFolder, display: Display) -> dict[str, Any]:
     display.say(f"This run is done already; its folder is {folder.path}")
     return _show(folder.read_json("result.json"), display)
+
+
+def code_of(plugins: Sequence[str]) -> dict[str, str]:
+    """By name, what tells apart the code that a run depends on."""
+    return {"hatlit": version("hatlit"), **{f"plugin {path}": file_hash(Path(path)) for path in plugins}}
 
 
 def check(config: TrainConfig) -> None:
