@@ -82,6 +82,60 @@ def test_going_on_with_another_zoo_is_refused(hatlit, options, tmp_path, monkeyp
     assert "began with other sources" in errors
 
 
+LONG = "--data.name arrays --sources.encoders cnn_nano --sources.max_epochs 20 --jobs 1"
+COMMANDS = {
+    "train": f"train {LONG} --wandb off",
+    "zoo build": f"zoo build {LONG}",
+    "expand": f"expand {LONG} --initial 2 --join 1 --rounds 1",
+    "compare": f"compare {LONG} --methods hat --targets 1 --seeds 1 --wandb off",
+    "study": f"study labels {LONG} --targets 1 --seeds 1",
+}
+
+
+INTERRUPTED = (signal.SIGINT, 130, "hatlit: stopped; the same command goes on where this one was.\n")
+TERMINATED = (signal.SIGTERM, 143, "hatlit: ended by SIGTERM; the same command goes on where this one was.\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("train", INTERRUPTED),
+        ("zoo build", TERMINATED),
+        ("zoo build", INTERRUPTED),
+        ("expand", TERMINATED),
+        ("expand", INTERRUPTED),
+        ("compare", INTERRUPTED),
+        ("study", TERMINATED),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one[0].name,
+)
+def test_a_signal_while_sources_are_trained(hatlit, arrays, tmp_path, monkeypatch, command, answer):
+    """The signal comes from within, in the second source's training; the first is there already and stays."""
+    from hatlit.zoo import fit
+
+    number, code, line = answer
+    trained, handlers = [], [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    whole, step = fit.fit, fit._SourceTraining.training_step
+
+    def counted(*arguments):
+        trained.append(1)
+        whole(*arguments)
+
+    def interrupted(self, batch, place):
+        if len(trained) == 2:
+            os.kill(os.getpid(), number)
+        return step(self, batch, place)
+
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fit, "fit", counted)
+    monkeypatch.setattr(fit._SourceTraining, "training_step", interrupted)
+    ended, _, errors = hatlit(*COMMANDS[command].split(), "--data.root", arrays, "--out", tmp_path / "out")
+    assert (ended, errors) == (code, line)
+    assert len(trained) == 2, "nothing more was trained"
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert len(list(tmp_path.rglob("model.safetensors"))) == 1, "what was done before is kept"
+
+
 def test_ctrl_c_ends_with_130_and_a_line_how_to_go_on(hatlit, options, tmp_path, monkeypatch):
     handler = signal.getsignal(signal.SIGINT)
 
