@@ -59,17 +59,17 @@ QUICK = (
     "--hat.experts.steps 2"
 )
 
-#: By kind, the command and its share of the kills; ``zoo`` is one that is there already, ``out`` is made.
+#: By kind, the command and its share of the kills; it makes ``out``, and may use the zoos below.
 COMMANDS = {
     "zoo build": (f"zoo build {SMALL} --jobs 1 --out out", 3),
     "training": (f"train {QUICK} --target person-0 --jobs 1 --wandb off --out out", 4),
     "cache writing": (f"train {QUICK} --target person-1 --zoo zoo --jobs 1 --wandb off --out out", 3),
-    "comparison": (
-        f"compare {QUICK} --methods hat,labels_only --targets 2 --seeds 1 --jobs 2 --wandb off --out out",
-        2,
-    ),
-    "expansion": (f"expand {QUICK} --initial 2 --join 1 --rounds 2 --jobs 2 --out out", 2),
+    "comparison": (f"compare {QUICK} --targets 2 --seeds 1 --methods hat --zoo zoo --jobs 2 --wandb off --out out", 1),
+    "expansion": (f"expand {QUICK} --zoo few --join 2 --rounds 1 --compare_labels_only false --jobs 2 --out out", 1),
 }
+
+#: Zoos that are there when a job begins, and how they are made.
+ZOOS = {"zoo": "", "few": " --leave_out person-0,person-1"}
 
 #: Columns of ``results.csv`` that a clock or the memory of the machine decides.
 MEASURED = ("preparation_seconds", "training_seconds", "peak_memory_bytes")
@@ -83,12 +83,14 @@ class InterruptionsConfig:
         kills: how many.
         kinds: which jobs share the kills.
         seed: of the moments.
+        out: JSON file for the counts, which keeps those of kinds that are left out this time.
         page: Markdown page whose last section is written; empty only prints.
     """
 
     kills: int = 60
     kinds: Names = "all"
     seed: int = 0
+    out: str = "benchmarks/results/interruptions.json"
     page: str = ""
 
     def __post_init__(self) -> None:
@@ -278,8 +280,17 @@ def new_place(root: Path, name: str) -> Path:
     place = root / name
     (place / "tmp").mkdir(parents=True)
     (place / "people.npz").symlink_to(root / "people.npz")
-    (place / "zoo").symlink_to(root / "zoo")
+    for zoo in ZOOS:
+        (place / zoo).symlink_to(root / zoo)
     return place
+
+
+def make_zoo(root: Path, zoo: str) -> None:
+    """Makes a zoo that jobs use."""
+    place = new_place(root, f"making-{zoo}")
+    if outcome(start(shlex.split(COMMANDS["zoo build"][0] + ZOOS[zoo]), place), lambda: False) != 0:
+        raise RuntimeError((place / "log").read_text())
+    (place / "out").rename(root / zoo)
 
 
 def interrupt(kind: str, kills: int, root: Path, seed: int) -> Tally:
@@ -315,7 +326,7 @@ def interrupt(kind: str, kills: int, root: Path, seed: int) -> Tally:
     return tally
 
 
-def section(tallies: dict[str, Tally], words: Sequence[str], minutes: float) -> str:
+def section(tallies: dict[str, Tally]) -> str:
     """The last section of the page."""
     rows = [
         {
@@ -336,7 +347,7 @@ def section(tallies: dict[str, Tally], words: Sequence[str], minutes: float) -> 
     return f"""{HEADING}
 
 ```bash
-{shlex.join(["python", "benchmarks/interruptions.py", *words])}
+python benchmarks/interruptions.py --page docs/interruptions.md
 ```
 
 killed small jobs {kills} times with SIGKILL, all their processes at once, at moments drawn at random over their whole
@@ -348,8 +359,8 @@ then given again, and killed again, until it came to its end. {found}
 "Same models" counts the ends whose every student and source is that of an uninterrupted command, bit for bit.
 "Half-written" are files under their final names that are not whole; all were opened, after each kill and in the end.
 "Beginnings" have temporary names. Rows are those of every table but for what a clock decides. Measured on
-{datetime.now(UTC).date()} on a CPU in {minutes:.0f} minutes, with hatlit {version("hatlit")}, torch
-{torch.__version__.split("+")[0]} and Python {platform.python_version()}.
+{datetime.now(UTC).date()} on a CPU, with hatlit {version("hatlit")}, torch {torch.__version__.split("+")[0]} and Python
+{platform.python_version()}; `--kinds comparison --kills 20` does more of one kind.
 {chr(10).join(["", *said, ""]) if said else ""}"""
 
 
@@ -363,26 +374,25 @@ def main(words: Sequence[str]) -> int:
         return 2
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    began = time.monotonic()
     shares = {kind: COMMANDS[kind][1] for kind in config.kinds}
     total = sum(shares.values())
+    out = Path(config.out)
+    before = json.loads(out.read_text()) if out.is_file() else {}
     tallies = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_people(root / "people.npz")
-        if "cache writing" in config.kinds:
-            made = new_place(root, "made")
-            (made / "zoo").unlink()
-            if outcome(start(shlex.split(COMMANDS["zoo build"][0]), made), lambda: False) != 0:
-                raise RuntimeError((made / "log").read_text())
-            (made / "out").rename(root / "zoo")
+        for zoo in {word for kind in config.kinds for word in shlex.split(COMMANDS[kind][0])} & ZOOS.keys():
+            make_zoo(root, zoo)
         for kind, share in display.track(shares.items(), "kinds of job"):
             tallies[kind] = interrupt(kind, max(1, round(config.kills * share / total)), root, config.seed)
             display.json({kind: asdict(tallies[kind])})
+            before |= {kind: asdict(tallies[kind])}
+            write_atomically(out, json.dumps(before, indent=2) + "\n")
     if config.page:
         page = Path(config.page)
-        text = page.read_text().partition(HEADING)[0]
-        write_atomically(page, text + section(tallies, words, (time.monotonic() - began) / 60))
+        known = {kind: Tally(**before[kind]) for kind in COMMANDS if kind in before}
+        write_atomically(page, page.read_text().partition(HEADING)[0] + section(known))
     return 0 if all(one.is_sound for one in tallies.values()) else 1
 
 

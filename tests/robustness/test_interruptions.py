@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="jobs are forked
 def test_killed_jobs_end_as_if_they_had_not_been(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("What was there.\n\n## Tried\n\nOf before.\n")
-    words = ["--kinds", "zoo build,training", "--kills", "3", "--seed", "1", "--page", str(page)]
+    words = f"--kinds training --kills 3 --seed 1 --out {tmp_path / 'counts.json'} --page {page}".split()
     done = subprocess.run([sys.executable, PROGRAM, *words], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     text = page.read_text()
@@ -48,7 +48,7 @@ def test_half_a_file_is_found(program: ModuleType, tmp_path: Path) -> None:
     from matplotlib.figure import Figure
 
     (tmp_path / "a.json").write_text(json.dumps({"numbers": list(range(50))}))
-    (tmp_path / "a.csv").write_text("one,two\n1,2\n3,4\n")
+    (tmp_path / "a.csv").write_text("one,two\n1,22222222222222222222222\n")
     (tmp_path / "a.html").write_text("<html><p>text</p></html>\n")
     save_file({"weight": torch.ones(100)}, tmp_path / "a.safetensors")
     torch.save({"weight": torch.ones(100)}, tmp_path / "a.ckpt")
