@@ -344,6 +344,8 @@ def section(tallies: dict[str, Tally]) -> str:
     kills, faults = sum(one.kills for one in tallies.values()), sum(not one.is_sound for one in tallies.values())
     said = [f"- {kind}: {line}" for kind, one in tallies.items() for line in one.other]
     found = "Everything was as promised." if not faults else f"Not as promised in {faults} kinds of job."
+    missing = ", ".join(kind for kind in COMMANDS if kind not in tallies)
+    said += [f"- Not counted yet: {missing}."] if missing else []
     return f"""{HEADING}
 
 ```bash
