@@ -53,7 +53,7 @@ class _Here:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the runs of a comparison or study take place in the process of the test."""
-    monkeypatch.setattr("hatlit.experiments.pool.ProcessPoolExecutor", _Here)
+    monkeypatch.setattr("hatlit.experiments.pool.worker_pool", _Here)
 
 
 def _make_domain(

@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,50 @@ def test_the_content_is_durable_before_it_gets_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_size, path.exists())))
     write_atomically(path, "four")
     assert synced == [(4, False)]
+
+
+def test_the_error_of_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError) as caught:
+        write_atomically(tmp_path / "file", "new")
+    assert caught.value.filename == str(tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no locks that end with their holder")
+def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+    """A writer of its own process, that waits half way through; then it is killed."""
+    waiting = "import os, sys, time; os.fsync = lambda handle: (print(flush=True), time.sleep(600))"
+    writing = "import pathlib, hatlit.files; hatlit.files.write_atomically(pathlib.Path(sys.argv[1]), '')"
+    words = [sys.executable, "-c", f"{waiting}; {writing}", str(tmp_path / "a")]
+    writer = subprocess.Popen(words, stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    (begun,) = listing(tmp_path)
+    write_atomically(tmp_path / "b", "")
+    assert sorted(listing(tmp_path)) == [begun, "b"]
+    writer.kill()
+    writer.wait()
+    os.mkfifo(tmp_path / ".pipe.partial")  # nobody writes to it, and who opens it would wait forever
+    write_atomically(tmp_path / "a", "whole")
+    assert sorted(listing(tmp_path)) == [".pipe.partial", "a", "b"]
+
+
+def test_a_file_that_is_taken_for_a_leftover_before_it_is_locked_is_begun_again(tmp_path, monkeypatch):
+    locks = []
+
+    def lock(stream, how):
+        if not locks:
+            Path(stream.name).unlink()  # another process, between the opening and the locking
+        locks.append(how)
+
+    monkeypatch.setattr("hatlit.files.fcntl.flock", lock)
+    write_atomically(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
+    assert len(locks) == 2
+    assert listing(tmp_path) == ["file"]
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

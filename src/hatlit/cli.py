@@ -5,11 +5,16 @@ Every command is one function that parses its options and then imports what it n
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 
 from hatlit.config import (
     CompareConfig,
@@ -29,7 +34,7 @@ from hatlit.config import (
     ZooAddRunConfig,
     ZooBuildConfig,
 )
-from hatlit.errors import InputError, unknown_name
+from hatlit.errors import InputError, Terminated, reason_of, unknown_name
 from hatlit.options import parse
 
 USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the options)
@@ -61,6 +66,11 @@ USAGE = """usage: hatlit COMMAND [options]      (COMMAND --help lists the option
 
 HELP = ("-h", "--help")
 
+#: What the system says where there is no room for more: on the disk, for this user, or in a file.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+GOES_ON = "the same command goes on where this one was."
+
 #: One file a study.
 STUDIES = Path(__file__).parent / "experiments" / "studies"
 
@@ -69,20 +79,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        The exit code: 0 done, 2 bad input (one sentence on standard error), 130 stopped by the user.
+        The exit code: 0 done, 2 bad input (one sentence on standard error), 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        with _ending_on_sigterm():
+            return _run(words)
     except InputError as error:
         print(f"hatlit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("hatlit: stopped; the same command goes on where this one was.", file=sys.stderr)
+        print(f"hatlit: stopped; {GOES_ON}", file=sys.stderr)
         return 130
+    except Terminated:
+        print(f"hatlit: ended by SIGTERM; {GOES_ON}", file=sys.stderr)
+        return 143
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        place = f"'{error.filename}'" if error.filename else "A file"
+        print(f"hatlit: {place} cannot be written ({reason_of(error)}); make room, then {GOES_ON}", file=sys.stderr)
+        return 2
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Turns SIGTERM, inside, into an exception, which ends workers and lets go of locks on its way out."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not ours:  # whoever calls this from Python has made up their mind
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _run(words: list[str]) -> int:

@@ -10,6 +10,15 @@ class InputError(ValueError):
     """Bad input. The message is one sentence: what was wrong, where, and what to do. The command line exits with 2."""
 
 
+class Terminated(BaseException):
+    """Somebody asked the process to end, with SIGTERM. Like Ctrl-C it is no error. The command line exits with 143."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, as it may stand in a sentence: its first line; of an OSError without number and path."""
+    return (getattr(error, "strerror", None) or str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def on_one_line(text: str, limit: int = 300) -> str:
     """Words of a stranger as they may stand in a sentence: short, on one line, and nothing that steers a terminal."""
     return printable(" ".join(text.split()), limit).rstrip(". ")

@@ -7,14 +7,23 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
+import sys
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from hatlit.errors import InputError
 
+if sys.platform != "win32":
+    import fcntl
+
 #: No description is larger, and nothing larger is parsed.
 MOST_BYTES = 16 * 2**20
+
+#: How the name of a file ends that is not whole yet.
+PARTIAL = ".partial"
 
 #: Keeps the command line that a folder was made with.
 COMMAND = "command.json"
@@ -72,18 +81,57 @@ def file_hash(path: Path) -> str:
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Writes a file under a temporary name, makes it durable and renames it into place.
 
+    What a writer that was killed has left behind in the same folder is removed.
+
     Raises:
         OSError: the folder cannot be written or the disk is full; what stood at ``path`` before is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
+        _write(path, data)
+    except OSError as error:
+        error.filename = str(path)  # rather than the temporary name
+        raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the beginnings of files whose writers do not live any more, as far as that can be told and done."""
+    if sys.platform == "win32":  # where a file has no lock that ends with its holder
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            is_ours = entry.name.startswith(".") and entry.name.endswith(PARTIAL)
+            if is_ours and entry.is_file(follow_symlinks=False):
+                with suppress(OSError), Path(entry.path).open("rb") as stream:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    Path(entry.path).unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+    try:
+        with _claimed(temporary) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            if sys.platform != "win32":  # which does not rename open files
+                temporary.replace(path)
+        if sys.platform == "win32":
+            temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _claimed(path: Path) -> BinaryIO:
+    """Makes a new file, and holds a lock on it that tells others that its writer lives."""
+    while True:
+        stream = path.open("xb")
+        if sys.platform == "win32":
+            return stream
+        with suppress(OSError):  # a file system without locks has no leftovers removed either
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.fstat(stream.fileno()).st_nlink:
+            return stream
+        stream.close()  # before it was locked, somebody has taken it for a leftover

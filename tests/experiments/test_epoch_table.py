@@ -64,7 +64,7 @@ def test_a_full_disk_costs_one_line_and_no_row_once_there_is_room(
         log.log_metrics({"epoch": 1})
     log.log_metrics({"epoch": 2})
     assert said == [
-        "metrics.csv cannot be written ([Errno 28] No space left on device); training goes on without it.",
+        "metrics.csv cannot be written (No space left on device); training goes on without it.",
     ]
     assert (tmp_path / "metrics.csv").read_text() == "epoch\n0\n1\n2\n"
 

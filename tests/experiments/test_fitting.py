@@ -1,5 +1,6 @@
 """Checkpoints that an interruption cannot break, and a Trainer only where there is hardware for it."""
 
+import errno
 import itertools
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, make_trainer, planned_epochs
+from hatlit.files import write_atomically
 
 EPOCHS = 4
 
@@ -103,22 +105,35 @@ def test_going_on_from_a_checkpoint(path):
     assert torch.load(path, weights_only=True)["epoch"] == EPOCHS + 1
 
 
-def test_a_full_disk_leaves_the_state_before_and_training_goes_on_with_one_line(path, monkeypatch):
-    save = L.Trainer.save_checkpoint
+@pytest.mark.parametrize(
+    ("full_from", "kept", "resumes"), [(2, 1, "with the one before"), (0, None, "from the beginning")]
+)
+def test_a_full_disk_leaves_the_state_before_and_training_goes_on_with_one_line(
+    path, monkeypatch, full_from, kept, resumes
+):
+    written = itertools.count()
 
-    def broken(trainer, to, *rest, **options):
-        if trainer.current_epoch >= 2:
-            to.write_bytes(b"half a checkp")
-            raise OSError("No space left on device")
-        save(trainer, to, *rest, **options)
+    def write(to, content):
+        if next(written) >= full_from:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(to, content)
 
-    monkeypatch.setattr(L.Trainer, "save_checkpoint", broken)
+    monkeypatch.setattr("hatlit.experiments.fitting.write_atomically", write)
     fit(path, 0)
-    assert torch.load(path, weights_only=True)["epoch"] == 1
+    assert (torch.load(path, weights_only=True)["epoch"] if path.exists() else None) == kept
     assert said == [
-        "The checkpoint cannot be written (No space left on device); training goes on, but could not be resumed."
+        "The checkpoint cannot be written (No space left on device); training goes on, but if it is interrupted it "
+        f"resumes {resumes}."
     ]
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_checkpoints_leave_nothing_elsewhere(path, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr("hatlit.files.os.fsync", lambda handle: 1 / 0)  # as if killed while it writes
+    with pytest.raises(ZeroDivisionError):
+        fit(path, 0)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_the_counter_counts_epochs(path):

@@ -13,7 +13,7 @@ from hatlit.experiments.folder import RunFolder
 
 
 def folder_of(target="ann", fingerprint="f", **options):
-    return RunFolder.of(TrainConfig(**options), target, fingerprint)
+    return RunFolder.of(TrainConfig(**options), target, {"data": fingerprint})
 
 
 def test_the_name_says_what_the_run_is():
@@ -54,7 +54,7 @@ def test_options_of_hat_leave_runs_of_other_methods_alone():
 
 def test_further_rounds_of_an_expansion_have_the_same_folder():
     def name(fingerprint="f", **options):
-        return RunFolder.of_expansion(ExpandConfig(**options), [fingerprint]).path
+        return RunFolder.of_expansion(ExpandConfig(**options), {"data": fingerprint}).path
 
     for same in ({"rounds": 9}, {"jobs": 3}, {"executor": "ray", "ray": RayConfig(cpus=2)}, {"skip_failed": True}):
         assert name(**same) == name(), same
@@ -76,7 +76,7 @@ def test_targets_whose_names_look_alike_have_their_own_folders():
 
 def test_the_options_are_written_down_and_read_back(tmp_path):
     config = TrainConfig(out=str(tmp_path), seed=2, wandb="off", hat=HaTConfig(mixer=MixerConfig(dim=64)))
-    folder = RunFolder.of(config, "ann", "f")
+    folder = RunFolder.of(config, "ann", {"data": "f"})
     folder.start(config)
     content = yaml.safe_load((folder.path / "config.yaml").read_text())
     assert (content["seed"], content["wandb"], content["hat"]["mixer"]["dim"]) == (2, "off", 64)
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     config = TrainConfig(out=str(tmp_path / "file"))
     with pytest.raises(InputError, match=r"cannot be written .*choose another --out"):
-        RunFolder.of(config, "ann", "f").start(config)
+        RunFolder.of(config, "ann", {"data": "f"}).start(config)
 
 
 def test_two_do_not_work_in_one_folder(tmp_path):
@@ -130,3 +130,41 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="choose another --out"), RunFolder(tmp_path / "file" / "run").alone(print):
         pass
+
+
+def differences(folder):
+    return [line for _, line in folder.interrupted_otherwise()]
+
+
+def test_an_interrupted_run_that_was_another_is_named_with_what_is_different(tmp_path):
+    said = []
+    before = folder_of(out=str(tmp_path))
+    before.start(TrainConfig(out=str(tmp_path)))
+    now = folder_of(fingerprint="g", out=str(tmp_path), num_sources=2, hat=HaTConfig(mixer=MixerConfig(dim=64)))
+    now.tell_of_others(said.append)
+    assert said == [
+        f"{before.path} was interrupted and is left alone; different now: num_sources (None, now 2), "
+        f"hat.mixer.dim ({MixerConfig().dim}, now 64), data (f, now g)"
+    ]
+    now.start(TrainConfig())
+    now.tell_of_others(said.append)
+    assert len(said) == 1, "a run that goes on says nothing"
+
+
+def test_runs_that_are_done_or_at_work_or_of_another_target_are_not_named(tmp_path):
+    now = folder_of(out=str(tmp_path), num_sources=2)
+    other = folder_of("bob", out=str(tmp_path))
+    other.start(TrainConfig())
+    before = folder_of(out=str(tmp_path))
+    before.start(TrainConfig())
+    with before.alone(print):
+        assert differences(now) == []
+    assert differences(now) == [["num_sources (None, now 2)"]]
+    before.finish()
+    assert differences(now) == []
+
+
+def test_lists_are_the_same_when_they_are_read_again(tmp_path):
+    options = {"out": str(tmp_path), "plugin": ("a.py",)}
+    folder_of(**options).start(TrainConfig())
+    assert differences(folder_of(fingerprint="g", **options)) == [["data (f, now g)"]]

@@ -187,11 +187,11 @@ def _add(url: str, source_id: str, source: dict[str, Any], die_at_card: bool = F
     if die_at_card:
         replace = LocalFolder._replace
 
-        def killed(folder: LocalFolder, temporary: str, path: str, data: bytes) -> None:
+        def killed(folder: LocalFolder, path: str, data: bytes) -> None:
             if path.endswith("card.json"):
-                Path(temporary).write_bytes(data[: len(data) // 2])
+                Path(path).with_name(".card.json.0123.partial").write_bytes(data[: len(data) // 2])
                 os._exit(9)
-            replace(folder, temporary, path, data)
+            replace(folder, path, data)
 
         LocalFolder._replace = killed  # type: ignore[method-assign]
     Zoo.open(url).add(source_id, **source)
@@ -205,6 +205,7 @@ def test_a_process_killed_while_writing_the_card_leaves_no_source(zoo: Zoo, make
     assert zoo.ids() == [] and zoo.cards() == []
     zoo.add("a", **make_source())
     assert list(zoo.verify()) == [("a", None)]
+    assert not list(Path(zoo.url).rglob("*.partial")), "what it left goes with the next writing"
 
 
 def test_two_processes_add_at_the_same_time(zoo: Zoo, make_source: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.base import MODALITIES, Domain
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
 from hatlit.types import UNLABELLED
 
 
@@ -161,7 +161,9 @@ def _named_rows(domain: Domain, train: np.ndarray, path: str) -> np.ndarray:
         with Path(path).open(newline="", encoding="utf-8") as file:
             named = [(line["domain"], line["row"]) for line in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"The file '{path}' of --labels.also cannot be read ({error}); name another one.") from error
+        raise InputError(
+            f"The file '{path}' of --labels.also cannot be read ({reason_of(error)}); name another one."
+        ) from error
     except KeyError as error:
         raise InputError(f"The file '{path}' of --labels.also has no column {error}; add it.") from error
     own = [row for name, row in named if name == domain.name]

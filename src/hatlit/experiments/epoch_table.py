@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from hatlit.errors import reason_of
 from hatlit.files import write_atomically
 
 
@@ -55,7 +56,7 @@ class EpochTable(Logger):
         except OSError as error:
             self._columns = []
             if not self._has_failed:
-                self._say(f"metrics.csv cannot be written ({error}); training goes on without it.")
+                self._say(f"metrics.csv cannot be written ({reason_of(error)}); training goes on without it.")
             self._has_failed = True
 
     def _write(self, new: dict[str, Any] | None) -> None:
@@ -75,11 +76,12 @@ class EpochTable(Logger):
 
     def _read(self) -> dict[int, dict[str, Any]]:
         try:
-            return _from_csv(self._path.read_text())
+            text = self._path.read_text()
+            return _from_csv(text[: text.rfind("\n") + 1])  # a line without an end was being written
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, csv.Error) as error:
-            self._say(f"metrics.csv cannot be read ({error}); it starts anew.")
+            self._say(f"metrics.csv cannot be read ({reason_of(error)}); it starts anew.")
             return {}
 
 

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,8 +38,7 @@ from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.expansion import write_expansion
 from hatlit.experiments.summary import SCORES
-from hatlit.experiments.train import BESIDE, check_names
-from hatlit.files import file_hash
+from hatlit.experiments.train import BESIDE, check_names, code_of
 from hatlit.methods.base import METHODS, StudentMethod
 from hatlit.selection.learned import LearningSimilarity
 from hatlit.selection.similarity import SIMILARITIES
@@ -95,11 +93,12 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
     data = read_domains(config.modality, config.data, display)
     given = open_zoo(config.zoo, config.modality, config.data) if config.zoo else None
     plan = plan_rounds(data, given, config)
-    code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
+    made_of = {"recordings": data.fingerprint, "sources": given.fingerprint if given else "", **code_of(config.plugin)}
     if config.budgets is not None:
-        code.append(json.dumps(read_budgets(config.budgets, data.names)))
-    folder = RunFolder.of_expansion(config, [data.fingerprint, given.fingerprint if given else "", *code])
+        made_of["budgets"] = json.dumps(read_budgets(config.budgets, data.names))
+    folder = RunFolder.of_expansion(config, made_of)
     _check(config, folder, plan)
+    folder.tell_of_others(display.say)
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
     with open_executor(config) as execute, folder.alone(display.say):

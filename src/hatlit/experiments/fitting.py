@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,11 +12,13 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 
 from hatlit.config import TrainerConfig
 from hatlit.datamodules.target.batches import TargetDataModule
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
+from hatlit.files import write_atomically
 from hatlit.methods.base import TransferMethod
 from hatlit.zoo.fit import quiet_lightning
 
@@ -27,7 +30,7 @@ class LastCheckpoint(Checkpoint):
     """Keeps the newest state of a run: after an epoch, if the last time was long enough ago, and after the last epoch.
 
     Args:
-        path: where to; replaced whole, so an interruption leaves the state before.
+        path: where to; replaced whole, so an interruption or a full disk leaves the state before.
         seconds: shortest time between two; 0 means after each epoch.
         say: shows one line to the user.
     """
@@ -43,21 +46,34 @@ class LastCheckpoint(Checkpoint):
         due = trainer.strategy.broadcast(is_last or time.monotonic() - self._saved_at >= self._seconds)
         if not due:
             return
-        temporary = self._path.with_suffix(".partial")
         try:
-            trainer.save_checkpoint(temporary)
-            if trainer.is_global_zero:
-                temporary.replace(self._path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            trainer.save_checkpoint(self._path)
+        except OSError as error:
             self._complain(error)
-            temporary.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: OSError) -> None:
         if not self._failed:
-            reason = str(error).strip().splitlines()[0]
-            self._say(f"The checkpoint cannot be written ({reason}); training goes on, but could not be resumed.")
+            before = "with the one before" if self._path.is_file() else "from the beginning"
+            self._say(
+                f"The checkpoint cannot be written ({reason_of(error)}); training goes on, but if it is interrupted it "
+                f"resumes {before}."
+            )
         self._failed = True
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints as any other file of a run; Lightning's own way leaves parts in /tmp when it is killed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Saves one.
+
+        Raises:
+            OSError: it cannot be written; the one before is untouched.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_atomically(Path(path), content.getvalue())
 
 
 class EpochCounter(Callback):
@@ -100,6 +116,7 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
                 max_epochs=config.max_epochs,
                 logger=list(loggers),
                 callbacks=list(callbacks),
+                plugins=[WholeCheckpoints()],
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
@@ -108,9 +125,7 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
                 log_every_n_steps=1_000_000,
             )
     except (ValueError, RuntimeError, ImportError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
-        raise InputError(
-            f"The Trainer cannot be set up as --trainer asks: {str(error).strip().splitlines()[0]}"
-        ) from error
+        raise InputError(f"The Trainer cannot be set up as --trainer asks: {reason_of(error)}") from error
 
 
 def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed: int, checkpoint: Path | None) -> None:
@@ -122,8 +137,4 @@ def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed
     """
     torch.manual_seed(seed)
     with quiet_lightning():
-        try:
-            trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit as stop:
-            # Lightning answers Ctrl-C by leaving the process; who called us may want to say how to go on.
-            raise KeyboardInterrupt from stop
+        trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)

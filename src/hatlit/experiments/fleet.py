@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +24,8 @@ from hatlit.datamodules.split import fit_view, labelled_rows, present_classes, s
 from hatlit.encoders.base import find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
+from hatlit.experiments.workers import worker_pool
 from hatlit.files import cache_folder, file_hash
-from hatlit.registry import load_plugin
 from hatlit.selection.statistics import common_view, profile
 from hatlit.zoo.card import Card, Provenance, Statistic, StatisticsSpec, ZooInfo, is_safe_id
 from hatlit.zoo.noise import noisy
@@ -41,6 +40,11 @@ CONTROL = "control-"
 
 #: Samples from which the view is fitted on which encoders are tried.
 ROWS_TO_TRY = 64
+
+KILLED = (
+    "A process that trained sources was killed, perhaps for want of memory; the same command trains those that are "
+    "missing, and with --jobs 1 it needs less memory."
+)
 
 #: Goes through items and shows how far it got.
 Progress = Callable[[Any], Iterable[Any]]
@@ -297,15 +301,13 @@ class _Trained(Sized, Iterable[tuple[Domain, TrainedSource]]):
         if self._jobs == 1:
             yield from zip(domains, map(_train_one, self._orders), strict=True)
             return
-        # Spawned, because a forked process inherits locks of threads that do not exist in it.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self._jobs, context, initializer=_prepare, initargs=(self._plugins,)) as pool:
-            yield from zip(domains, pool.map(_train_one, self._orders), strict=True)
-
-
-def _prepare(plugins: Sequence[str]) -> None:
-    for path in plugins:
-        load_plugin(path)
+        with worker_pool(self._jobs, self._plugins) as pool:
+            trained = [pool.submit(_train_one, order) for order in self._orders]
+            try:
+                for domain, one in zip(domains, trained, strict=True):
+                    yield domain, one.result()
+            except BrokenProcessPool as error:
+                raise InputError(KILLED) from error
 
 
 def _train_one(order: Order) -> TrainedSource:

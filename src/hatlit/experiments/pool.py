@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Generator, Iterator, Sequence, Sized
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from typing import Any
 
-import torch
-
 from hatlit.config import TrainConfig
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
 from hatlit.experiments.display import Display
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import train
-from hatlit.registry import load_plugin
+from hatlit.experiments.workers import worker_pool
 
 #: Stages whose bytes have a column each.
 STAGES = ("coarse", "fine", "transfer")
@@ -64,7 +62,7 @@ class Runs(Sized):
                     break
         return [run for future, run in at_work.items() if not _came_through(future)]
 
-    def _fill(self, pool: ProcessPoolExecutor, waiting: list[TrainConfig], at_work: dict[Future[Row], Any]) -> bool:
+    def _fill(self, pool: Executor, waiting: list[TrainConfig], at_work: dict[Future[Row], Any]) -> bool:
         """Gives every process work; false where one of them has died."""
         while waiting and len(at_work) < self._jobs:
             try:
@@ -81,10 +79,8 @@ class Runs(Sized):
             except BrokenProcessPool:
                 return failed(run, KILLED)
 
-    def _pool(self, jobs: int) -> ProcessPoolExecutor:
-        # Spawned, because a forked process inherits locks of threads that do not exist in it.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(jobs, context, initializer=_prepare, initargs=(list(self._runs[0].plugin),))
+    def _pool(self, jobs: int) -> AbstractContextManager[Executor]:
+        return worker_pool(jobs, self._runs[0].plugin)
 
 
 def run_one(config: TrainConfig) -> Row:
@@ -119,8 +115,9 @@ def failed(config: TrainConfig, reason: str) -> Row:
 
 
 def in_one_line(error: Exception) -> str:
-    """What kind of error it is, and the first line of what it says."""
-    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    """What kind of error it is, and the first line of what it says; of an OSError the file that it is about."""
+    about = [f"'{error.filename}'"] if isinstance(error, OSError) and error.filename else []
+    return ": ".join([type(error).__name__, *about, *([reason_of(error)] if str(error) else [])])
 
 
 COLUMNS = (
@@ -135,12 +132,6 @@ COLUMNS = (
 
 def _came_through(future: Future[Row]) -> bool:
     return future.done() and future.exception() is None
-
-
-def _prepare(plugins: Sequence[str]) -> None:
-    torch.set_num_threads(1)
-    for path in plugins:
-        load_plugin(path)
 
 
 def _identity(config: TrainConfig) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -104,10 +105,11 @@ def train_for(
         config, student_spec = settle_student(target, config)
     zoo = open_zoo(config.zoo, asked.modality, config.data) if config.zoo else None
     sources_from = zoo.fingerprint if zoo else asked.fingerprint
-    code = [version("hatlit"), *(file_hash(Path(path)) for path in config.plugin)]
-    folder = RunFolder.of(config, target.domain.name, [target.labels_fingerprint, sources_from, *code])
+    made_of = {"labels": target.labels_fingerprint, "sources": sources_from, **code_of(config.plugin)}
+    folder = RunFolder.of(config, target.domain.name, made_of)
     if folder.is_done:
         return _show_again(folder, display)
+    folder.tell_of_others(display.say)
     selection = choose_sources(config, asked, target, zoo, display, clock)
     recordings = source_domains(config, data, selection)
     with folder.alone(display.say) if is_first_process() else nullcontext(), keeping_outputs(config.cache):
@@ -154,6 +156,7 @@ def _keep(
         teachers = selection.cards if selection else []
         provenance = provenance_of(teachers[:1] if outcome.method.leaves == "source" else teachers)
         encoder = result["student"]["encoder"]
+        shutil.rmtree(folder.path / "student", ignore_errors=True)  # of a process that got no further than this
         save_student(folder.path / "student", seen, task, outcome.method, encoder, provenance)
         write_model_card(folder.path / "student", result, selection.as_dict() if selection else {})
     folder.write_json("result.json", result)
@@ -164,6 +167,11 @@ def _keep(
 def _show_again(folder: RunFolder, display: Display) -> dict[str, Any]:
     display.say(f"This run is done already; its folder is {folder.path}")
     return _show(folder.read_json("result.json"), display)
+
+
+def code_of(plugins: Sequence[str]) -> dict[str, str]:
+    """By name, what tells apart the code that a run depends on."""
+    return {"hatlit": version("hatlit"), **{f"plugin {path}": file_hash(Path(path)) for path in plugins}}
 
 
 def check(config: TrainConfig) -> None:

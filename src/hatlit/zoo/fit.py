@@ -42,7 +42,11 @@ def reproducible(seed: int) -> Iterator[None]:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silences what Lightning tells about hardware and data loading, once for each of hundreds of sources."""
+    """Silences what Lightning tells about hardware and data loading, once for each of hundreds of sources.
+
+    Raises:
+        KeyboardInterrupt: the user pressed Ctrl-C, which Lightning answers by leaving the process.
+    """
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -50,6 +54,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except SystemExit as stop:
+        raise KeyboardInterrupt from stop
     finally:
         logger.setLevel(level)
 

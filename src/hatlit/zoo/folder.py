@@ -16,7 +16,8 @@ from fsspec import AbstractFileSystem
 from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
+from hatlit.files import write_atomically
 
 #: What brings the file systems that fsspec has no library of its own for.
 _EXTRAS = {"http": "http", "https": "http", "s3": "s3"}
@@ -80,7 +81,7 @@ class Folder:
         except FileNotFoundError as error:
             raise InputError(f"There is no '{name}' in '{self.url}'.") from error
         except OSError as error:
-            raise InputError(f"'{name}' in '{self.url}' cannot be read: {_reason(error)}.") from error
+            raise InputError(f"'{name}' in '{self.url}' cannot be read: {reason_of(error)}.") from error
         finally:
             self.bytes_read += len(data)
         return bytes(data)
@@ -92,14 +93,10 @@ class Folder:
             InputError: it cannot be written.
         """
         path = self._path(name)
-        parent, _, base = path.rpartition("/")
-        # The suffix keeps writers apart, and keeps what a killed one leaves behind from being taken for the file.
-        temporary = f"{parent}/.{base}.{uuid.uuid4().hex}.tmp"
         try:
-            self._file_system.makedirs(parent, exist_ok=True)
-            self._replace(temporary, path, data)
+            self._replace(path, data)
         except OSError as error:
-            raise InputError(f"'{name}' in '{self.url}' cannot be written: {_reason(error)}.") from error
+            raise InputError(f"'{name}' in '{self.url}' cannot be written: {reason_of(error)}.") from error
 
     def remove(self, name: str) -> None:
         """Removes a file; one that is not there, or that must not be removed, is left alone."""
@@ -143,7 +140,11 @@ class Folder:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _replace(self, temporary: str, path: str, data: bytes) -> None:
+    def _replace(self, path: str, data: bytes) -> None:
+        parent, _, base = path.rpartition("/")
+        # The suffix keeps writers apart, and keeps what a killed one leaves behind from being taken for the file.
+        temporary = f"{parent}/.{base}.{uuid.uuid4().hex}.tmp"
+        self._file_system.makedirs(parent, exist_ok=True)
         self._file_system.pipe_file(temporary, data)
         self._file_system.mv(temporary, path)
 
@@ -162,7 +163,7 @@ class LocalFolder(Folder):
         try:
             self._inside(self._path(name))
         except OSError as error:
-            raise InputError(f"'{name}' in '{self.url}' cannot be written: {_reason(error)}.") from error
+            raise InputError(f"'{name}' in '{self.url}' cannot be written: {reason_of(error)}.") from error
         super().write(name, data)
 
     def remove(self, name: str) -> None:
@@ -182,7 +183,7 @@ class LocalFolder(Folder):
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise InputError(f"'{folder}' in '{self.url}' cannot be listed: {_reason(error)}.") from error
+            raise InputError(f"'{folder}' in '{self.url}' cannot be listed: {reason_of(error)}.") from error
 
     def stamp(self, name: str, data: bytes) -> Stamp:
         """Looks at the file."""
@@ -217,7 +218,7 @@ class LocalFolder(Folder):
             told = f"Another process has been writing to '{self.url}' for {_PATIENCE:.0f} s; try again."
             raise InputError(told) from error
         except OSError as error:
-            raise InputError(f"'{self.url}' cannot be written: {_reason(error)}.") from error
+            raise InputError(f"'{self.url}' cannot be written: {reason_of(error)}.") from error
         try:
             yield
         finally:
@@ -239,16 +240,8 @@ class LocalFolder(Folder):
             raise OSError(errno.EPERM, "it is a link that leads out of the folder")
         return real
 
-    def _replace(self, temporary: str, path: str, data: bytes) -> None:
-        try:
-            with Path(temporary).open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    def _replace(self, path: str, data: bytes) -> None:
+        write_atomically(Path(path), data)
         _sync_folder(Path(path).parent)
 
 
@@ -272,7 +265,7 @@ class WebFolder(Folder):
         except InputError:
             raise
         except Exception as error:  # the library that asks the server has errors of its own
-            raise InputError(f"'{name}' in '{self.url}' cannot be read: {_reason(error)}.") from error
+            raise InputError(f"'{name}' in '{self.url}' cannot be read: {reason_of(error)}.") from error
 
     def write(self, name: str, data: bytes) -> None:
         """Refuses.
@@ -312,7 +305,7 @@ def open_folder(url: str | Path) -> Folder:
     except (ValueError, ImportError, OSError) as error:
         extra = _EXTRAS.get(split_protocol(os.fspath(url))[0] or "")
         hint = f"; pip install 'hatlit[{extra}]' brings what it needs" if extra else ""
-        raise InputError(f"'{url}' cannot be opened: {_reason(error)}{hint}.") from error
+        raise InputError(f"'{url}' cannot be opened: {reason_of(error)}{hint}.") from error
     kind = _kind_of(file_system)
     return kind(str(url), file_system, root)
 
@@ -331,7 +324,3 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0].rstrip(".")

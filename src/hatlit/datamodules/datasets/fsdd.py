@@ -12,7 +12,7 @@ from hatlit.datamodules.base import DomainSet, register_dataset
 from hatlit.datamodules.datasets.common import find, part
 from hatlit.datamodules.datasets.download import DOWNLOADS, Archive, Download
 from hatlit.encoders.base import InputSpec
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
 
 PUBLISHED = "free-spoken-digit-dataset/recordings"
 RATE = 8000  # Hz
@@ -90,7 +90,9 @@ def _read(file: Path) -> np.ndarray:
             form = (opened.getnchannels(), 8 * opened.getsampwidth(), opened.getframerate())
             content = opened.readframes(opened.getnframes())
     except (wave.Error, EOFError, OSError) as error:
-        raise InputError(f"'{file}' is not a readable wav file: {str(error) or 'it ends too early'}.") from error
+        raise InputError(
+            f"'{file}' is not a readable wav file: {reason_of(error) if str(error) else 'it ends too early'}."
+        ) from error
     if form != (1, 16, RATE):
         raise InputError(
             f"'{file}' has {form[0]} channels of {form[1]} bits at {form[2]} Hz; "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hatlit.errors import InputError
+from hatlit.errors import InputError, reason_of
 
 
 def read_table(file: Path, columns: int, header: int = 0) -> np.ndarray:
@@ -26,7 +26,7 @@ def read_table(file: Path, columns: int, header: int = 0) -> np.ndarray:
             warnings.simplefilter("ignore")  # an empty table is no reason to warn
             table = np.loadtxt(file, delimiter=",", skiprows=header, comments=None, ndmin=2)
     except (OSError, ValueError) as error:
-        raise InputError(f"'{file}' is not a table of numbers parted by commas: {error}") from error
+        raise InputError(f"'{file}' is not a table of numbers parted by commas: {reason_of(error)}") from error
     if not table.size:
         return np.empty((0, columns))
     if table.shape[1] != columns:

@@ -1,0 +1,65 @@
+"""Workers end with who started them, however that is."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hatlit.experiments.workers import worker_pool
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are of another kind there")
+
+#: Starts a worker that is busy, says who it is, and waits to be killed.
+KILLED = """
+import os, time
+from hatlit.experiments.workers import worker_pool
+
+if __name__ == "__main__":
+    with worker_pool(1, ()) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_does_not_hear_ctrl_c_and_nobody_waits_for_it_on_the_way_out() -> None:
+    others = set(multiprocessing.active_children())
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), worker_pool(1, ()) as pool:
+        worker = pool.submit(os.getpid).result()
+        os.kill(worker, signal.SIGINT)
+        assert pool.submit(os.getpid).result() == worker, "it lives on"
+        pool.submit(time.sleep, 600)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(600)
+    assert time.monotonic() - began < 300
+    assert set(multiprocessing.active_children()) == others
+    assert not is_alive(worker)
+
+
+def test_a_worker_ends_when_who_started_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(KILLED)
+    with subprocess.Popen([sys.executable, tmp_path / "main.py"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        assert is_alive(worker)
+        process.kill()
+    deadline = time.monotonic() + 120
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_alive(worker)
