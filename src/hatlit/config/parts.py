@@ -62,6 +62,7 @@ class SourcesConfig:
         modality: what the sources see, where that is another modality of the same (paired) samples.
         controls: how many useless sources of each kind join the others, to see that they are not chosen: ones with
             random weights, and ones trained on shuffled labels.
+        statistics: what every card carries, for the coarse stage to choose from.
     """
 
     encoders: Names = field(default_factory=list)
@@ -72,9 +73,12 @@ class SourcesConfig:
     seed: int = 0
     modality: str | None = None
     controls: int = 0
+    statistics: Names = "handcrafted,random_kernels"
 
     def __post_init__(self) -> None:
-        self.encoders = names(self.encoders)
+        self.encoders, self.statistics = names(self.encoders), list(dict.fromkeys(names(self.statistics)))
+        if not self.statistics:
+            raise InputError("--sources.statistics names none; give at least one.")
         at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0, controls=0)
 
 

@@ -189,6 +189,9 @@ def check_names(config: TrainConfig) -> None:
     asked = config.sources.modality or config.modality
     MODALITIES.get(asked)
     STATISTICS.get(config.selection.statistics, asked)
+    for name in config.sources.statistics:
+        STATISTICS.get(name, asked)
+        STATISTICS.get(name, config.modality)  # the student's own card carries it, too
     SIMILARITIES.get(config.selection.similarity)
     FINE_SCORES.get(config.selection.fine)
     SCHEDULES.get(config.hat.injection.schedule)

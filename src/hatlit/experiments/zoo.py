@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from hatlit.config import LabelsConfig, ZooAddConfig, ZooAddRunConfig, ZooBuildConfig
+from hatlit.config import LabelsConfig, SourcesConfig, ZooAddConfig, ZooAddRunConfig, ZooBuildConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.split import fit_view, labelled_rows, split_domain
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
@@ -108,7 +108,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     model = read_model(Path(config.weights), config.encoder, spec, len(class_names))
     training = Training(max_epochs=0, seed=0, labels=len(rows))
     source = examine(model, config.encoder, class_names, domain, rows, split.test, training)
-    zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data))
+    zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data, SourcesConfig()))
     card = publish(zoo, config.id or source_id(domain), data.name, domain, source)
     display.say(
         f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {_share(card.accuracy)}"
@@ -160,7 +160,7 @@ def save_student(
     student = student.cpu().eval()
     domain = target.recording(student.input_spec.modality)
     source = examine(student, encoder, target.class_names, domain, target.split.labelled, target.split.test, training)
-    zoo = Zoo.create(folder, zoo_info(data))
+    zoo = Zoo.create(folder, zoo_info(data, task.config.sources))
     publish(zoo, source_id(domain), data.name, domain, source, provenance)
     # A source that is left in the place of a student needs all that was recorded.
     narrow = METHODS.get(task.config.method).leaves == "student"
