@@ -4,28 +4,29 @@
 
 One label a class (text: ten), one seed, a few targets; all else as shipped, save the limit of steps where a set is
 large, which is kept with the figures. Real recordings are looked for where ``benchmarks/results.py`` looks. Runs are
-kept in --out, so an interrupted call goes on, and a modality that was not asked for keeps its figures.
+kept in --out and figures are written as they come, so an interrupted call goes on; a modality that was not asked for
+keeps its figures.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hatlit.config import CompareConfig, DataConfig, Names, names
+from hatlit.config import CompareConfig, DataConfig, Names, TrainConfig, names
 from hatlit.datamodules.split import fit_view
 from hatlit.errors import InputError
-from hatlit.experiments.compare import compare
+from hatlit.experiments.compare import choose_targets, labels_of
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_domains
+from hatlit.experiments.summary import interval
+from hatlit.experiments.train import train
 from hatlit.files import write_atomically
 from hatlit.options import parse
 from hatlit.students.measured import MEASURED, Accuracy, Measured, MeasuredSet
@@ -45,20 +46,20 @@ class Plan:
     """
 
     file: str
-    targets: int = 3
+    targets: int = 1
     per_class: int = 1
     more: tuple[str, ...] = ()
 
 
-#: By modality. Targets are fewer and steps limited where a run takes minutes.
+#: By modality. There is one target and steps are limited where a run takes minutes.
 PLANS = {
-    "imu": Plan("imu-spar.npz"),
-    "radar": Plan("radar-uwb.npz"),
+    "imu": Plan("imu-spar.npz", targets=2),
+    "radar": Plan("radar-uwb.npz", targets=2),
     "skeleton": Plan("multimodal-utd.npz"),
-    "image": Plan("image-digits5.npz", targets=1, more=("--trainer.max_steps", "200")),
-    "audio": Plan("audio-fsdd.npz", targets=1, more=("--trainer.max_steps", "150")),
-    "depth": Plan("depth-utd.npz", targets=1, more=("--trainer.max_steps", "150")),
-    "text": Plan("text-mdsd.npz", targets=1, per_class=10, more=("--trainer.max_steps", "150")),
+    "image": Plan("image-digits5.npz", more=("--trainer.max_steps", "200")),
+    "audio": Plan("audio-fsdd.npz", more=("--trainer.max_steps", "150")),
+    "depth": Plan("depth-utd.npz", more=("--trainer.max_steps", "150")),
+    "text": Plan("text-mdsd.npz", per_class=10, more=("--trainer.max_steps", "150")),
 }
 
 
@@ -84,61 +85,68 @@ class StudentsBenchmarkConfig:
 
 
 def main(words: list[str]) -> int:
-    """Measures, and writes the figures after each modality."""
+    """Measures, and writes the figures after each skeleton."""
     display = Display()
     try:
         config = parse(StudentsBenchmarkConfig, "students", "Makes the accuracies of hatlit students.", words)
-        page = Path(config.page)
-        known = Measured.model_validate_json(page.read_text()).sets if page.is_file() else {}
         command = shlex.join(["python", "benchmarks/students.py", *words])
         for modality in config.modalities:
-            if not (DATA / PLANS[modality].file).is_file():
+            if (DATA / PLANS[modality].file).is_file():
+                measure(modality, command, config, display)
+            else:
                 display.say(f"{modality} is left out: there is no {DATA / PLANS[modality].file}")
-                continue
-            known |= {modality: measure(modality, command, config, display)}
-            write_atomically(page, Measured(sets=known).model_dump_json(indent=2, exclude_none=True) + "\n")
-            display.say(f"{modality}: wrote {page}")
     except InputError as error:
         print(f"students: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def measure(modality: str, command: str, config: StudentsBenchmarkConfig, display: Display) -> MeasuredSet:
-    """The accuracy of every skeleton of a modality, cheapest first."""
+def measure(modality: str, command: str, config: StudentsBenchmarkConfig, display: Display) -> None:
+    """Trains every skeleton of a modality, cheapest first, and writes what it reached."""
     plan = PLANS[modality]
     file = DATA / plan.file
     data = read_domains(modality, DataConfig(name="arrays", root=str(file)), display)
+    targets = choose_targets(data, CompareConfig(targets=str(plan.targets)))
     first = data.domains[0]
-    library = skeletons(fit_view(first, np.arange(len(first))), len(data.class_names))
     accuracy: dict[str, Accuracy] = {}
-    for one in library:
-        summary = summary_of(modality, one.name, Path(config.out) / modality / one.name)
-        found = summary["methods"]["hat"]["accuracy"]
-        ends = {end: round(found[end], 4) for end in ("low", "high")} if plan.targets > 1 else {}
-        accuracy[one.name] = Accuracy(mean=round(found["mean"], 4), **ends)
+    for one in skeletons(fit_view(first, np.arange(len(first))), len(data.class_names)):
+        runs = [run_of(modality, one.name, target, config) for target in targets]
+        reached = [train(run, Display(silent=True), one_of_many=True)["accuracy"] for run in runs]
+        found = {end: round(value, 4) for end, value in interval(reached, targets).items()}
+        accuracy[one.name] = Accuracy(**found) if len(targets) > 1 else Accuracy(mean=found["mean"])
         display.say(f"{modality}: {one.name} reached {100 * found['mean']:.1f} %")
-    return MeasuredSet(
-        data=file.stem,
-        targets=tuple(summary["targets"]),
-        labels=summary["labels"],
-        options=shlex.join(plan.more),
-        hatlit=version("hatlit"),
-        date=str(datetime.now(UTC).date()),
-        command=command,
-        accuracy=accuracy,
-    )
+        keep(
+            Path(config.page),
+            modality,
+            MeasuredSet(
+                data=file.stem,
+                targets=tuple(targets),
+                labels=labels_of(runs[0]),
+                options=shlex.join(plan.more),
+                hatlit=version("hatlit"),
+                date=str(datetime.now(UTC).date()),
+                command=command,
+                accuracy=accuracy,
+            ),
+        )
 
 
-def summary_of(modality: str, skeleton: str, out: Path) -> dict[str, Any]:
-    """One student on all targets of its plan: what a comparison of a single method says."""
+def run_of(modality: str, skeleton: str, target: str, config: StudentsBenchmarkConfig) -> TrainConfig:
+    """The options of one run."""
     plan = PLANS[modality]
-    words: Sequence[str] = [
+    words = [
         *("--modality", modality, "--data.name", "arrays", "--data.root", str(DATA / plan.file)),
-        *("--labels.per_class", str(plan.per_class), "--targets", str(plan.targets), "--seeds", "1"),
-        *("--methods", "hat", "--student", skeleton, "--jobs", "1", "--out", str(out), *plan.more),
+        *("--labels.per_class", str(plan.per_class), "--target", target, "--student", skeleton),
+        *("--jobs", "1", "--wandb", "off", "--out", config.out, *plan.more),
     ]
-    return compare({"hat": parse(CompareConfig, "compare", "", words, method="hat")}, Display(silent=True), words)
+    return parse(TrainConfig, "train", "", words)
+
+
+def keep(page: Path, modality: str, one: MeasuredSet) -> None:
+    """Puts the figures of one modality in the place of older ones."""
+    sets = Measured.model_validate_json(page.read_text()).sets if page.is_file() else {}
+    whole = Measured(sets=sets | {modality: one})
+    write_atomically(page, whole.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from hatlit.datamodules.base import DATASETS
 from hatlit.datamodules.datasets.download import DOWNLOADS
 from hatlit.datamodules.split import fit_view
 from hatlit.encoders.base import ENCODERS, FAMILIES
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, counted
 from hatlit.experiments.fleet import read_domains
 from hatlit.students.device import device_view
 from hatlit.students.measured import MeasuredSet, measured
@@ -62,7 +62,7 @@ def list_students(config: StudentsConfig, display: Display) -> None:
     first, classes = data.domains[0], len(data.class_names)
     view = device_view(fit_view(first, np.arange(len(first))), config.device)
     sizes = " x ".join(f"{size} {axis}" for size, axis in zip(view.shape, view.axes, strict=True))
-    seen = f"{view.num_channels} channel{'s' * (view.num_channels > 1)} x {sizes}, {classes} classes"
+    seen = f"{counted(view.num_channels, 'channel')} x {sizes}, {classes} classes"
     library = [one for one in skeletons(view, classes) if one.fits(config.device)]
     if not library:
         choose_student(None, view, classes, config.device)  # says why there is none

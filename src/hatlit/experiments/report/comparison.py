@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hatlit.experiments.display import human_bytes
+from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.report.comparison_figures import (
     accuracy_picture,
     best_first,
@@ -76,7 +76,7 @@ def write_comparison(folder: Path, report: ComparisonReport) -> None:
 
 def _title(summary: Mapping[str, Any]) -> str:
     counts = ((len(summary["methods"]), "method"), (len(summary["targets"]), "target"), (summary["seeds"], "seed"))
-    sizes = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts)
+    sizes = ", ".join(counted(*pair) for pair in counts)
     return f"{summary['data']}: {sizes}"
 
 

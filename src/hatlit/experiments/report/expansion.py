@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hatlit.experiments.display import human_bytes
+from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.expansion_summary import round_table
 from hatlit.experiments.report.document import (
     Block,
@@ -49,7 +49,8 @@ def write_expansion(folder: Path, summary: Mapping[str, Any], rows: Rows) -> Non
         rows: what ``results.csv`` holds, a row a target.
     """
     blocks = list(_blocks(summary, [row for row in rows if not row["failed"]], [row for row in rows if row["failed"]]))
-    title = f"{summary['data']}: {summary['all']['n']} domains joined in {len(summary['rounds'])} rounds"
+    rounds = counted(len(summary["rounds"]), "round")
+    title = f"{summary['data']}: {counted(summary['all']['n'], 'domain')} joined in {rounds}"
     write_document(folder, title, blocks)
 
 
