@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hatlit.experiments.display import human_bytes
+from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.study_runs import in_points, verdict
-from hatlit.experiments.display import counted
 from hatlit.experiments.summary import interval, percent
 from hatlit.zoo.card import Card
 

@@ -42,7 +42,7 @@ def reproducible(seed: int) -> Iterator[None]:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silences what Lightning tells about hardware, data loading and processes, once for each of hundreds of sources."""
+    """Silences what Lightning tells about hardware, data and processes, once for each of hundreds of sources."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
