@@ -147,7 +147,8 @@ def fill(url: str, count: int) -> None:
             stamps.append(Stamp(facts.st_size, facts.st_mtime_ns))
         hashes = tuple(hashlib.sha256(source.encode()).hexdigest() for source in ids)
         same = {"datasets": "demo", "encoders": "cnn_tiny", "kind": 0, "accuracies": 0.9, "num_samples": 400}
-        columns = {name: (value,) * len(ids) for name, value in (same | {"size_bytes": 94_000}).items()}
+        same |= {"rounds": 0, "size_bytes": 94_000}
+        columns = {name: (value,) * len(ids) for name, value in same.items()}
         table = Table(
             widths=WIDTHS,
             kinds=kinds,

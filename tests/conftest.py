@@ -83,7 +83,7 @@ def make_domain() -> Callable[..., Domain]:
 @pytest.fixture(scope="session")
 def zoo_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zoo of two sources, of the people bob and cid, that have not learned anything."""
-    from hatlit.config import LabelsConfig
+    from hatlit.config import LabelsConfig, SourcesConfig
     from hatlit.datamodules.base import DomainSet
     from hatlit.datamodules.split import labelled_rows, split_domain
     from hatlit.experiments.fleet import publish, zoo_info
@@ -93,7 +93,7 @@ def zoo_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     domains = tuple(_make_domain(name, seed, rows=45) for seed, name in enumerate(("bob", "cid"), start=1))
     data = DomainSet("people", "imu", domains, domains[0].class_names)
     folder = tmp_path_factory.mktemp("fleet") / "zoo"
-    zoo = Zoo.create(folder, zoo_info(data))
+    zoo = Zoo.create(folder, zoo_info(data, SourcesConfig()))
     for seed, domain in enumerate(domains):
         split = split_domain(domain, LabelsConfig(), seed=0)
         source = random_source(domain, labelled_rows(domain, split), split.test, "cnn_nano", seed)

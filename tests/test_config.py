@@ -158,6 +158,7 @@ def test_several_names(several, expected):
 
 def test_names_become_lists_wherever_they_are_an_option():
     assert SourcesConfig(encoders="a,b").encoders == ["a", "b"]
+    assert SourcesConfig(statistics="a,b,a").statistics == ["a", "b"]
     assert TrainConfig(plugin="a.py").plugin == ["a.py"]
     compare = CompareConfig(methods="hat, labels_only", targets=["x", "y"])
     assert (compare.methods, compare.targets) == (["hat", "labels_only"], ["x", "y"])
@@ -212,6 +213,11 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
         (lambda: LabelsConfig(per_class=1, fraction=0.5), "exclude each other"),
         (lambda: LabelsConfig(fraction=0.0), "--labels.fraction must lie above 0 and at most at 1, not 0.0."),
         (lambda: LabelsConfig(fraction=1.1), "--labels.fraction must lie above 0 and at most at 1, not 1.1."),
+        (lambda: SourcesConfig(statistics=","), "--sources.statistics names none"),
+        (
+            lambda: TrainConfig(selection=SelectionConfig(statistics="moments")),
+            "--selection.statistics moments is not among --sources.statistics handcrafted,random_kernels",
+        ),
         (lambda: SelectionConfig(keep=0.0), "--selection.keep must lie above 0 and at most at 1, not 0.0."),
         (lambda: SelectionConfig(keep=1.1), "--selection.keep must lie above 0 and at most at 1, not 1.1."),
         (lambda: MixerConfig(dim=10, heads=4), r"--hat.mixer.dim \(10\) must be a multiple of --hat.mixer.heads \(4\)"),

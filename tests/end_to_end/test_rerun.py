@@ -38,4 +38,5 @@ def test_what_differs_is_named(hatlit, finished, tmp_path):
 def test_without_a_finished_run_there_is_nothing_to_repeat(hatlit, tmp_path):
     code, _, errors = hatlit("rerun", tmp_path)
     assert code == 2
-    assert errors == f"hatlit: '{tmp_path}' is not the folder of a finished run.\n"
+    told = "is not the folder of a finished run; name one below --out of 'hatlit train'."
+    assert errors == f"hatlit: '{tmp_path}' {told}\n"

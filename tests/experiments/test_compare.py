@@ -181,7 +181,7 @@ def test_a_comparison(in_this_process, options, display, tmp_path):
     assert "failed: hat on mute, seed 0: Target 'mute' has no labelled sample" in shown
     assert shown.index("failed:") < shown.index("hat ahead by")
     table = (tmp_path / "table.md").read_text()
-    assert table.startswith("arrays (imu): 3 targets x 1 seeds, labels: 1 a class\n\n| method |")
+    assert table.startswith("arrays (imu): 3 targets x 1 seed, labels: 1 a class\n\n| method |")
 
 
 def test_weights_and_biases_gets_one_group(in_this_process, options, display, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from hatlit.experiments.display import WIDTH_OF_FILES, Display, Stopwatch, human_bytes
+from hatlit.experiments.display import WIDTH_OF_FILES, Display, Stopwatch, counted, human_bytes
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from hatlit.experiments.display import WIDTH_OF_FILES, Display, Stopwatch, human
 )
 def test_bytes_as_people_read_them(number, expected):
     assert human_bytes(number) == expected
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, "0 sources"), (1, "1 source"), (2, "2 sources")])
+def test_one_thing_is_not_said_as_several(number, expected):
+    assert counted(number, "source") == expected
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments import fleet
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import STATISTICS_OF_A_ZOO, build_zoo, cached_zoo, read_domains, source_id
+from hatlit.experiments.fleet import build_zoo, cached_zoo, read_domains, source_id
 from hatlit.zoo.card import is_safe_id
 from hatlit.zoo.store import Zoo
 
@@ -88,9 +88,24 @@ def test_each_domain_has_a_source_and_architectures_take_turns(people, zoo):
     assert [cards[name].encoder for name in people.names] == ["cnn_nano", "tcn_nano", "cnn_nano"]
     assert len({card.training.seed for card in cards.values()}) == 3
     for card in cards.values():
-        assert set(card.statistics) == set(STATISTICS_OF_A_ZOO)
+        assert set(card.statistics) == {"handcrafted", "random_kernels"}
         assert card.dataset == "arrays"
     assert all(fault is None for _, fault in zoo.verify())
+
+
+def test_cards_carry_the_statistics_that_are_asked_for(people, zoo, tmp_path):
+    few = replace(QUICK, statistics="moments, quantiles,moments")
+    built = build(people, tmp_path / "zoo", few, domains=people.domains[:1])
+    assert set(built.card("ann").statistics) == {"moments", "quantiles"}
+    assert built.card("ann").sha256 == zoo.card("ann").sha256
+    with pytest.raises(InputError, match="its modality or statistics differ"):
+        build(people, tmp_path / "zoo")
+
+
+def test_an_unknown_statistic_is_refused_before_anything_is_written(people, tmp_path):
+    with pytest.raises(InputError, match="Unknown imu statistic 'moment'"):
+        build(people, tmp_path / "zoo", replace(QUICK, statistics="moment"))
+    assert not (tmp_path / "zoo").exists()
 
 
 def test_the_turn_of_a_domain_does_not_depend_on_which_others_are_built(people, zoo, tmp_path):

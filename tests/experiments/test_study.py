@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from hatlit.cli import STUDIES as FILES
 from hatlit.cli import main
+from hatlit.cli.runs import STUDIES as FILES
 from hatlit.config import LabelsConfig, StudyConfig
 from hatlit.errors import InputError
 from hatlit.experiments import pool, study_runs

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hatlit.config import LabelsConfig
+from hatlit.config import LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.datamodules.split import labelled_rows, split_domain
 from hatlit.encoders.base import InputSpec
@@ -23,7 +23,7 @@ def make_run(folder: Path, domain: Domain, encoder: str) -> Path:
     split = split_domain(domain, LabelsConfig(), seed=0)
     source = random_source(domain, labelled_rows(domain, split), split.test, encoder, seed=0)
     data = DomainSet("made-up", domain.recorded.modality, (domain,), domain.class_names)
-    publish(Zoo.create(folder / "student", zoo_info(data)), domain.name, data.name, domain, source)
+    publish(Zoo.create(folder / "student", zoo_info(data, SourcesConfig())), domain.name, data.name, domain, source)
     Recording.of(domain.recorded, domain.samples.dtype).write(folder / "student")
     return folder
 

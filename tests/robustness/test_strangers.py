@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,7 +58,7 @@ def attacks() -> ModuleType:
 
 @pytest.fixture
 def zoo(tmp_path: Path, attacks: ModuleType) -> Zoo:
-    return attacks.make_student(tmp_path / "zoo")
+    return import_module("borders").make_student(tmp_path / "zoo")
 
 
 @pytest.mark.parametrize("border", ["cards", "weights", "index", "beside", "npz", "yaml"])
@@ -213,7 +214,7 @@ def test_ids_that_differ_in_case_alone_are_two_sources(zoo: Zoo, tmp_path: Path)
 def test_an_onnx_file_that_is_none_is_refused(tmp_path: Path, attacks: ModuleType) -> None:
     pytest.importorskip("onnxruntime")
     home = tmp_path / "student"
-    attacks.make_student(home)
+    import_module("borders").make_student(home)
     exported = tmp_path / "bob.safetensors"
     hatlit.load(home).export(exported)  # type: ignore[attr-defined]
     described = json.loads(Path(f"{exported}.json").read_text())

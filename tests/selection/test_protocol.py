@@ -59,7 +59,7 @@ def target(make_domain):
 
 def fill_zoo(folder, people, members):
     first = people["ann"][0]
-    zoo = Zoo.create(folder, zoo_info(DomainSet("people", "imu", (first,), first.class_names)))
+    zoo = Zoo.create(folder, zoo_info(DomainSet("people", "imu", (first,), first.class_names), SourcesConfig()))
     for member in members:
         source_id, domain, source = (member, *people[member]) if isinstance(member, str) else member
         publish(zoo, source_id, "people", domain, source)

@@ -67,6 +67,7 @@ class SourcesConfig:
             random weights, and ones trained on shuffled labels.
         card_noise: standard deviation of the Gaussian noise on statistics and centroids of a card, relative to how far
             each number varies from sample to sample.
+        statistics: what every card carries, for the coarse stage to choose from.
     """
 
     encoders: Names = field(default_factory=list)
@@ -78,9 +79,12 @@ class SourcesConfig:
     modality: str | None = None
     controls: int = 0
     card_noise: float = 0.0
+    statistics: Names = "handcrafted,random_kernels"
 
     def __post_init__(self) -> None:
-        self.encoders = names(self.encoders)
+        self.encoders, self.statistics = names(self.encoders), list(dict.fromkeys(names(self.statistics)))
+        if not self.statistics:
+            raise InputError("--sources.statistics names none; give at least one.")
         at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0, controls=0)
         at_least("sources.", self, card_noise=0)
 

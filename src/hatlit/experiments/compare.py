@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from hatlit.config import CompareConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, counted
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
@@ -132,7 +132,7 @@ def labels_of(config: ExpansionConfig) -> str:
 def title_of(summary: Mapping[str, Any]) -> str:
     """One line that says what was run."""
     kind = "demo data, simulated" if summary["is_demo"] else summary["modality"]
-    runs = f"{len(summary['targets'])} targets x {summary['seeds']} seeds"
+    runs = f"{counted(len(summary['targets']), 'target')} x {counted(summary['seeds'], 'seed')}"
     return f"{summary['data']} ({kind}): {runs}, labels: {summary['labels']}"
 
 

@@ -117,6 +117,11 @@ class Stopwatch:
         return {**stages, "total": round(sum(self.seconds.values()), 2)}
 
 
+def counted(number: int, word: str) -> str:
+    """A number of things the way people say it: 1 source, 2 sources."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def human_bytes(number: float) -> str:
     """A number of bytes the way people read it: 1234567 becomes 1.2 MB."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from hatlit.config import DoctorConfig
 from hatlit.errors import InputError
 from hatlit.experiments.cache import KINDS, entries
-from hatlit.experiments.display import Display, human_bytes
+from hatlit.experiments.display import Display, counted, human_bytes
 from hatlit.files import cache_folder, write_atomically
 
 #: Extras for people who work on hatlit, and the one that stands for all others.
@@ -131,7 +131,8 @@ def _remedies(libraries: list[Library]) -> list[str]:
 
 
 def _devices() -> Iterator[dict[str, str]]:
-    yield {"name": "cpu", "about": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in use"}
+    cores, threads = counted(os.cpu_count() or 1, "core"), counted(torch.get_num_threads(), "thread")
+    yield {"name": "cpu", "about": f"{cores}, {threads} in use"}
     for number in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(number)
         yield {"name": f"cuda:{number}", "about": f"{about.name}, {human_bytes(about.total_memory)}"}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hatlit.experiments.display import human_bytes
+from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.study_runs import in_points, verdict
 from hatlit.experiments.summary import interval, percent
 from hatlit.zoo.card import Card
@@ -58,7 +58,7 @@ def summarise(rows: Sequence[Row], cards: Mapping[str, Card]) -> dict[str, Any]:
 def finding(summary: Mapping[str, Any]) -> str:
     """What the rounds say, in a paragraph."""
     everyone = summary["all"]
-    words = [f"{everyone['n']} students joined, with an accuracy of {percent(everyone['accuracy'])} %."]
+    words = [f"{counted(everyone['n'], 'student')} joined, with an accuracy of {percent(everyone['accuracy'])} %."]
     if everyone["ahead"]:
         words.append(f"They are {verdict(everyone['ahead'])} labels_only ({in_points(everyone['ahead'])}).")
     without, having = (summary["propagation"][name] for name in ("without_students", "with_students"))

@@ -26,14 +26,11 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.workers import worker_pool
 from hatlit.files import cache_folder, file_hash
-from hatlit.selection.statistics import common_view, profile
+from hatlit.selection.statistics import STATISTICS, common_view, profile
 from hatlit.zoo.card import Card, Provenance, Statistic, StatisticsSpec, ZooInfo, is_safe_id
 from hatlit.zoo.noise import noisy
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.train_source import TrainedSource, default_encoders, random_source, shuffled, train_source
-
-#: Every card carries these, so that one zoo serves every choice of ``selection.statistics``.
-STATISTICS_OF_A_ZOO = ("handcrafted", "random_kernels")
 
 #: How the ids of useless sources begin, which are there to see that they are not chosen.
 CONTROL = "control-"
@@ -122,9 +119,15 @@ def source_id(domain: Domain) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{domain.name[:64]}-{digest}").lstrip("-_")
 
 
-def zoo_info(data: DomainSet) -> ZooInfo:
-    """What all sources trained on a data set have in common."""
-    spec = StatisticsSpec(names=STATISTICS_OF_A_ZOO, view=common_view(data.domains), seed=0)
+def zoo_info(data: DomainSet, config: SourcesConfig) -> ZooInfo:
+    """What all sources trained on a data set have in common.
+
+    Raises:
+        InputError: nobody registered one of the statistics for such samples.
+    """
+    for name in config.statistics:
+        STATISTICS.get(name, data.modality)
+    spec = StatisticsSpec(names=tuple(config.statistics), view=common_view(data.domains), seed=0)
     return ZooInfo(modality=data.modality, statistics=spec)
 
 
@@ -194,12 +197,13 @@ def build_zoo(
         progress: goes through what is trained and shows how far it got.
 
     Raises:
-        InputError: another zoo lies there, an architecture is unknown, or a domain cannot become a source.
+        InputError: another zoo lies there, an architecture or a statistic is unknown, or a domain cannot become a
+            source.
     """
     encoders = encoders_of(data, config)
     for name in encoders:
         find_encoder(name, data.modality)
-    zoo = Zoo.create(url, zoo_info(data))
+    zoo = Zoo.create(url, zoo_info(data, config))
     missing = [domain for domain in domains if not zoo.has(source_id(domain))]
     places = [data.names.index(domain.name) for domain in missing]
     orders = [(d, encoders[n % len(encoders)], config, config.seed + n) for d, n in zip(missing, places, strict=True)]
@@ -281,7 +285,7 @@ def cached_folder(data: DomainSet, config: SourcesConfig, plugins: Sequence[str]
     encoders = encoders_of(data, config)
     code = [version("hatlit"), *(file_hash(Path(path)) for path in plugins)]
     options = {**asdict(config), "encoders": encoders}
-    known_by = json.dumps([options, zoo_info(data).model_dump(mode="json"), data.fingerprint, code])
+    known_by = json.dumps([options, zoo_info(data, config).model_dump(mode="json"), data.fingerprint, code])
     digest = hashlib.sha256(known_by.encode()).hexdigest()[:12]
     return cache_folder() / "zoos" / f"{data.modality}-{data.name}-{digest}"
 

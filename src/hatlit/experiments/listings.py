@@ -11,9 +11,10 @@ from hatlit.datamodules.base import DATASETS
 from hatlit.datamodules.datasets.download import DOWNLOADS
 from hatlit.datamodules.split import fit_view
 from hatlit.encoders.base import ENCODERS, FAMILIES
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, counted
 from hatlit.experiments.fleet import read_domains
 from hatlit.students.device import device_view
+from hatlit.students.measured import MeasuredSet, measured
 from hatlit.students.skeletons import choose_student, skeletons
 
 
@@ -49,7 +50,8 @@ def list_encoders(display: Display) -> None:
 
 
 def list_students(config: StudentsConfig, display: Display) -> None:
-    """Shows every architecture that can be a student of a data set, cheapest first, with what it costs a device.
+    """Shows every architecture that can be a student of a data set, cheapest first, with what it costs a device, and
+    how accurate it became on the real set of the modality, where that was measured.
 
     Where the device has limits, only those within them are shown; the last is the one that a run would take.
 
@@ -60,10 +62,11 @@ def list_students(config: StudentsConfig, display: Display) -> None:
     first, classes = data.domains[0], len(data.class_names)
     view = device_view(fit_view(first, np.arange(len(first))), config.device)
     sizes = " x ".join(f"{size} {axis}" for size, axis in zip(view.shape, view.axes, strict=True))
-    seen = f"{view.num_channels} channel{'s' * (view.num_channels > 1)} x {sizes}, {classes} classes"
+    seen = f"{counted(view.num_channels, 'channel')} x {sizes}, {classes} classes"
     library = [one for one in skeletons(view, classes) if one.fits(config.device)]
     if not library:
         choose_student(None, view, classes, config.device)  # says why there is none
+    reached = measured().sets.get(config.modality)
     display.table(
         f"students (--student) for {data.name}: {seen}",
         [
@@ -73,10 +76,13 @@ def list_students(config: StudentsConfig, display: Display) -> None:
                 "bytes": f"{cost.size_bytes:,}",
                 "MACs a sample": f"{cost.macs:,}",
                 "ms a sample, here": f"{milliseconds:.2f}",
+                f"accuracy on {reached.data}" if reached else "accuracy": _accuracy(name, reached),
             }
             for name, cost, milliseconds in library
         ],
     )
+    if reached:
+        display.say(_how(reached))
 
 
 def list_methods(display: Display) -> None:
@@ -84,6 +90,26 @@ def list_methods(display: Display) -> None:
     from hatlit.methods.base import METHODS  # loads Lightning, which the other lists do not need
 
     display.table("methods (--method)", [{"name": one.name, "what it is": one.summary} for one in METHODS])
+
+
+def _accuracy(name: str, reached: MeasuredSet | None) -> str:
+    """What a skeleton reached, in percent; a dash where it was not measured."""
+    one = reached.accuracy.get(name) if reached else None
+    if one is None:
+        return "-"
+    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+    return f"{100 * one.mean:.1f}{ends}"
+
+
+def _how(reached: MeasuredSet) -> str:
+    """How the accuracies were measured, in a sentence."""
+    count = len(reached.targets)
+    targets = f"mean and 95 % interval over {count} targets" if count > 1 else "a single target"
+    changed = f", {reached.options}" if reached.options else ""
+    return (
+        f"accuracy: percent of the test part as HaT's student on {reached.data}, {targets}, one seed, labels: "
+        f"{reached.labels}{changed}; {reached.command}, hatlit {reached.hatlit}, {reached.date}"
+    )
 
 
 def _lasts(name: str) -> bool:

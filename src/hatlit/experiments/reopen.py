@@ -35,17 +35,26 @@ class Reopened:
     target: TargetData
 
 
+def open_finished(run: Path) -> tuple[RunFolder, TrainConfig]:
+    """The folder of a finished run, and the options that it kept.
+
+    Raises:
+        InputError: there is no finished run, or its options cannot be read any more.
+    """
+    folder = RunFolder(run)
+    if not folder.is_done:
+        raise InputError(f"'{run}' is not the folder of a finished run; name one below --out of 'hatlit train'.")
+    return folder, parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
+
+
 def reopen(run: Path) -> Reopened:
     """Reads the options and the target of a run again; nothing is downloaded.
 
     Raises:
         InputError: there is no finished run, or its options or data are not there any more, or have changed.
     """
-    folder = RunFolder(run)
-    if not folder.is_done:
-        raise InputError(f"'{run}' is not the folder of a finished run; name one below --out of 'hatlit train'.")
+    folder, config = open_finished(run)
     silent = Display(Console(quiet=True))
-    config = parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
     data = read_domains(config.modality, replace(config.data, download=False), silent)
     asked = read_asked(data, config.data, config.sources, silent)
     target = choose_target(data, asked, config, silent)

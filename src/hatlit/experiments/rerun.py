@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hatlit.config import RerunConfig, TrainConfig
-from hatlit.errors import InputError
+from hatlit.config import RerunConfig
 from hatlit.experiments.display import Display
 from hatlit.experiments.folder import RunFolder
+from hatlit.experiments.reopen import open_finished
 from hatlit.experiments.train import train
 from hatlit.files import file_hash
-from hatlit.options import parse
 from hatlit.registry import load_plugin
 
 #: Where the repetition goes, in the folder of the run, unless told otherwise.
@@ -34,10 +33,7 @@ def rerun(run: str, config: RerunConfig, display: Display) -> bool:
     Raises:
         InputError: the folder holds no finished run, or what it was made of is not there any more.
     """
-    before = RunFolder(Path(run))
-    if not before.is_done:
-        raise InputError(f"'{run}' is not the folder of a finished run.")
-    options = parse(TrainConfig, "rerun", "", ["--config", str(before.path / "config.yaml")])
+    before, options = open_finished(Path(run))
     for plugin in options.plugin:
         load_plugin(plugin)
     out = Path(config.out) if config.out else before.path / REPEATED

@@ -21,7 +21,7 @@ from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier, InputSpec, find_encoder
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display, Stopwatch, human_bytes
+from hatlit.experiments.display import Display, Stopwatch, counted, human_bytes
 from hatlit.experiments.environment import environment
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer, planned_epochs
@@ -197,6 +197,9 @@ def check_names(config: TrainConfig) -> None:
     asked = config.sources.modality or config.modality
     MODALITIES.get(asked)
     STATISTICS.get(config.selection.statistics, asked)
+    for name in config.sources.statistics:
+        STATISTICS.get(name, asked)
+        STATISTICS.get(name, config.modality)  # the student's own card carries it, too
     SIMILARITIES.get(config.selection.similarity)
     FINE_SCORES.get(config.selection.fine)
     SCHEDULES.get(config.hat.injection.schedule)
@@ -225,9 +228,10 @@ def choose_target(data: DomainSet, asked: DomainSet, config: TrainConfig, displa
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
     display.say(
-        f"{data.name}: {len(data.domains)} domains; target {domain.name} has {len(target.class_names)} classes, "
-        f"{len(target.split.train)} training samples, {len(target.split.labelled)} of them labelled, "
-        f"and {len(target.split.test)} test samples"
+        f"{data.name}: {counted(len(data.domains), 'domain')}; target {domain.name} has "
+        f"{len(target.class_names)} classes, "
+        f"{counted(len(target.split.train), 'training sample')}, {len(target.split.labelled)} of them labelled, "
+        f"and {counted(len(target.split.test), 'test sample')}"
     )
     if paired:
         display.say(f"the sources see the {asked.modality} recordings of the same samples")

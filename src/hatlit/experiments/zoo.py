@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from hatlit.config import LabelsConfig, ZooAddConfig, ZooAddRunConfig, ZooBuildConfig
+from hatlit.config import LabelsConfig, SourcesConfig, ZooAddConfig, ZooAddRunConfig, ZooBuildConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.split import fit_view, labelled_rows, split_domain
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display, human_bytes
+from hatlit.experiments.display import Display, counted, human_bytes
 from hatlit.experiments.fleet import build_zoo, publish, read_domains, source_id, zoo_info
 from hatlit.export.artifact import Recording
 from hatlit.students.device import device_view
@@ -41,10 +41,11 @@ def build(config: ZooBuildConfig, display: Display) -> Zoo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")
     there = Zoo.open(config.out).ids() if Zoo.is_at(config.out) else []
     if there:
-        display.say(f"{config.out} has {len(there)} sources already, which stay as they are, however they were trained")
+        number = counted(len(there), "source")
+        display.say(f"{config.out} has {number} already; what is there stays as it is, however it was trained")
     progress = partial(display.track, doing="training sources")
     zoo = build_zoo(data, domains, config.out, config.sources, config.jobs, config.plugin, progress)
-    display.say(f"{config.out} has {len(zoo.ids())} sources")
+    display.say(f"{config.out} has {counted(len(zoo.ids()), 'source')}")
     return zoo
 
 
@@ -62,7 +63,7 @@ def list_sources(url: str, display: Display) -> None:
         "size": map(human_bytes, table.size_bytes),
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    display.table(f"{url}: {len(rows)} sources", rows)
+    display.table(f"{url}: {counted(len(rows), 'source')}", rows)
 
 
 def show(url: str, name: str, display: Display) -> None:
@@ -89,7 +90,7 @@ def rebuild_index(url: str, display: Display) -> None:
     index = Zoo.open(url).rebuild_index()
     for fault in index.faults.values():
         display.say(f"left out: {fault}")
-    display.say(f"{url} has {len(index.ids)} sources in its index")
+    display.say(f"{url} has {counted(len(index.ids), 'source')} in its index")
 
 
 def add(url: str, config: ZooAddConfig, display: Display) -> None:
@@ -108,7 +109,7 @@ def add(url: str, config: ZooAddConfig, display: Display) -> None:
     model = read_model(Path(config.weights), config.encoder, spec, len(class_names))
     training = Training(max_epochs=0, seed=0, labels=len(rows))
     source = examine(model, config.encoder, class_names, domain, rows, split.test, training)
-    zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data))
+    zoo = Zoo.open(url, config.modality) if Zoo.is_at(url) else Zoo.create(url, zoo_info(data, SourcesConfig()))
     card = publish(zoo, config.id or source_id(domain), data.name, domain, source)
     display.say(
         f"added {card.id}: {card.encoder}, {human_bytes(card.size_bytes)}, accuracy at home {_share(card.accuracy)}"
@@ -161,7 +162,7 @@ def save_student(
     domain = target.recording(student.input_spec.modality)
     rows, noise = target.split.labelled, task.config.sources.card_noise
     source = examine(student, encoder, target.class_names, domain, rows, target.split.test, training, noise)
-    zoo = Zoo.create(folder, zoo_info(data))
+    zoo = Zoo.create(folder, zoo_info(data, task.config.sources))
     publish(zoo, source_id(domain), data.name, domain, source, provenance)
     # A source that is left in the place of a student needs all that was recorded.
     narrow = METHODS.get(task.config.method).leaves == "student"

@@ -199,7 +199,7 @@ def _how_many(wanted: int | None, usable: int, verdicts: list[Verdict], say: Cal
     if wanted is not None:
         return wanted
     if usable < DEFAULT_NUM_SOURCES:
-        say(f"The zoo can offer {usable} sources, so all of them are asked.")
+        say(f"The zoo can offer {usable} source{'s' * (usable != 1)}, so all of them are asked.")
     return min(DEFAULT_NUM_SOURCES, usable)
 
 

@@ -42,14 +42,15 @@ def reproducible(seed: int) -> Iterator[None]:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silences what Lightning tells about hardware and data loading, once for each of hundreds of sources.
+    """Silences what Lightning tells about hardware, data and processes, once for each of hundreds of sources.
 
     Raises:
         KeyboardInterrupt: the user pressed Ctrl-C, which Lightning answers by leaving the process.
     """
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,7 +58,8 @@ def quiet_lightning() -> Iterator[None]:
     except SystemExit as stop:
         raise KeyboardInterrupt from stop
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 class _SourceTraining(lightning.LightningModule):

@@ -72,19 +72,21 @@ class Folder:
         Raises:
             InputError: there is no such file, or it cannot be read.
         """
-        data = bytearray()
+        parts: list[bytes] = []
+        length = 0
         try:
             with self._open(self._path(name)) as file:
                 # A stream gives what has arrived, which may be less than what was asked for.
-                while len(data) != limit and (part := file.read(limit - len(data) if limit >= 0 else -1)):
-                    data += part
+                while length != limit and (part := file.read(limit - length if limit >= 0 else -1)):
+                    parts.append(part)
+                    length += len(part)
         except FileNotFoundError as error:
             raise InputError(f"There is no '{name}' in '{self.url}'.") from error
         except OSError as error:
             raise InputError(f"'{name}' in '{self.url}' cannot be read: {reason_of(error)}.") from error
         finally:
-            self.bytes_read += len(data)
-        return bytes(data)
+            self.bytes_read += length
+        return b"".join(parts)  # no copy of a single one
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file; whoever reads it meanwhile sees the old one or the new one, never a part.
@@ -192,10 +194,10 @@ class LocalFolder(Folder):
 
     def stamps(self, folder: str, file: str) -> dict[str, Stamp]:
         """Lists as ``Folder.stamps`` does, with one look at each subfolder."""
-        stamps = {}
+        stamps, parent = {}, self._path(folder)
         for name in self.names(folder):
             try:
-                facts = os.stat(f"{self._path(folder)}/{name}/{file}")  # noqa: PTH116 - no Path for each of many
+                facts = os.stat(f"{parent}/{name}/{file}")  # noqa: PTH116 - no Path for each of many
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError:  # as with a link to itself: who reads the file is told

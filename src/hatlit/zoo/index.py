@@ -137,9 +137,12 @@ def load_index(folder: Folder, info: ZooInfo, known: CardIndex | None = None, di
     if stamps is None and (damaged or not segments):
         stamps = list_cards(folder)
     if stamps is not None:
-        seen = {(one.id, one.stamp) for table, _ in parts for one in table.faults}
-        seen.update(pair for table, _ in parts for pair in zip(table.ids, table.stamps, strict=True))
-        missing = {source: stamp for source, stamp in stamps.items() if (source, stamp) not in seen}
+        missing = dict(stamps)
+        for table, _ in parts:
+            known_here = [*zip(table.ids, table.stamps, strict=True), *((one.id, one.stamp) for one in table.faults)]
+            for source, stamp in known_here:
+                if missing.get(source) == stamp:
+                    del missing[source]
         found = list(_batches(_read_cards(folder, info, missing)))
         if found or damaged:
             _keep(folder, found, damaged)

@@ -167,10 +167,17 @@ def gather_arrays(
     }
     for number in np.unique(places[:, 0]).tolist():
         arrays, wanted = several[number](), np.flatnonzero(places[:, 0] == number)
+        to, of = _as_slice(wanted), _as_slice(places[wanted, 1])
         for name, pair in gathered.items():
             for into, out_of in zip(pair, arrays[name], strict=True):
-                into[wanted] = out_of[places[wanted, 1]]
+                into[to] = out_of[of]
     return gathered
+
+
+def _as_slice(numbers: np.ndarray) -> slice | np.ndarray:
+    """Numbers (N,) that follow one another as a slice, by which rows are copied once and not twice."""
+    start, stop = int(numbers[0]), int(numbers[-1]) + 1
+    return slice(start, stop) if np.array_equal(numbers, np.arange(start, stop)) else numbers
 
 
 def parse_table(data: bytes, names: Sequence[str]) -> Table | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hatlit.experiments.display import human_bytes
+from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.report.comparison_figures import (
     accuracy_picture,
     best_first,
@@ -17,16 +17,13 @@ from hatlit.experiments.report.comparison_figures import (
     traffic_picture,
 )
 from hatlit.experiments.report.document import (
-    PICTURES,
     Block,
     Code,
     Heading,
     Notice,
     Paragraph,
-    Picture,
     Table,
-    as_html,
-    as_markdown,
+    write_document,
 )
 from hatlit.experiments.report.example_figures import (
     RunExample,
@@ -38,7 +35,6 @@ from hatlit.experiments.report.example_figures import (
 )
 from hatlit.experiments.report.html import DEMO, NOTHING
 from hatlit.experiments.summary import marked
-from hatlit.files import write_atomically
 
 __all__ = ["ComparisonReport", "RunExample", "write_comparison"]
 
@@ -75,18 +71,12 @@ def write_comparison(folder: Path, report: ComparisonReport) -> None:
         folder: of the comparison.
         report: what there is to say.
     """
-    blocks = list(_blocks(report))
-    for block in blocks:
-        if isinstance(block, Picture):
-            write_atomically(folder / PICTURES / f"{block.name}.png", block.png)
-    title = _title(report.summary)
-    write_atomically(folder / "report.html", as_html(title, blocks))
-    write_atomically(folder / "report.md", as_markdown(title, blocks))
+    write_document(folder, _title(report.summary), list(_blocks(report)))
 
 
 def _title(summary: Mapping[str, Any]) -> str:
     counts = ((len(summary["methods"]), "method"), (len(summary["targets"]), "target"), (summary["seeds"], "seed"))
-    sizes = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts)
+    sizes = ", ".join(counted(*pair) for pair in counts)
     return f"{summary['data']}: {sizes}"
 
 

@@ -8,10 +8,12 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from hatlit.experiments.report.drawing import RESOLUTION
 from hatlit.experiments.report.html import STYLE, number_columns, table
+from hatlit.files import write_atomically
 
 #: Where pictures lie, seen from the page.
 PICTURES = "figures"
@@ -174,6 +176,15 @@ def as_html(title: str, blocks: Sequence[Block]) -> str:
 def as_markdown(title: str, blocks: Sequence[Block]) -> str:
     """The same page in Markdown."""
     return "\n\n".join(block.markdown() for block in (Heading(title, 1), *blocks)) + "\n"
+
+
+def write_document(folder: Path, title: str, blocks: Sequence[Block]) -> None:
+    """Writes ``report.html``, ``report.md`` and the pictures of both into a folder."""
+    for block in blocks:
+        if isinstance(block, Picture):
+            write_atomically(folder / PICTURES / f"{block.name}.png", block.png)
+    write_atomically(folder / "report.html", as_html(title, blocks))
+    write_atomically(folder / "report.md", as_markdown(title, blocks))
 
 
 def plain(text: str) -> str:

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from hatlit.experiments.class_growth import growth_tables
-from hatlit.experiments.display import human_bytes
+from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.expansion_summary import round_table
 from hatlit.experiments.report.document import (
-    PICTURES,
     Block,
     Code,
     Heading,
     Notice,
     Paragraph,
-    Picture,
     Table,
-    as_html,
-    as_markdown,
+    write_document,
 )
 from hatlit.experiments.report.expansion_figures import (
     GROUPS,
@@ -31,7 +28,6 @@ from hatlit.experiments.report.expansion_figures import (
 )
 from hatlit.experiments.report.html import DEMO, NOTHING
 from hatlit.experiments.summary import percent
-from hatlit.files import write_atomically
 
 #: Sources that the table of reuse names at most; ``expansion.json`` has all.
 MAX_SOURCES = 20
@@ -60,12 +56,9 @@ def write_expansion(folder: Path, summary: Mapping[str, Any], rows: Rows) -> Non
         rows: what ``results.csv`` holds, a row a target.
     """
     blocks = list(_blocks(summary, [row for row in rows if not row["failed"]], [row for row in rows if row["failed"]]))
-    for block in blocks:
-        if isinstance(block, Picture):
-            write_atomically(folder / PICTURES / f"{block.name}.png", block.png)
-    title = f"{summary['data']}: {summary['all']['n']} domains joined in {len(summary['rounds'])} rounds"
-    write_atomically(folder / "report.html", as_html(title, blocks))
-    write_atomically(folder / "report.md", as_markdown(title, blocks))
+    rounds = counted(len(summary["rounds"]), "round")
+    title = f"{summary['data']}: {counted(summary['all']['n'], 'domain')} joined in {rounds}"
+    write_document(folder, title, blocks)
 
 
 def _blocks(summary: Mapping[str, Any], finished: Rows, failed: Rows) -> Iterator[Block]:
