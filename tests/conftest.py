@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 
 from hatlit.datamodules.base import Domain
 from hatlit.encoders.base import InputSpec
+from hatlit.registry import Registry
 
 # One thread here and in every process that a test starts: sums in another order differ in the last bit.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -27,6 +29,22 @@ def real_data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set HATLIT_DATA to its folder")
     return root
+
+
+@pytest.fixture(autouse=True)
+def forget_plugins() -> Iterator[None]:
+    """Lets no plugin outlive the test that loads it, nor what it has registered."""
+    yield
+    plugins = {name for name in sys.modules if name.startswith("hatlit_plugin_")}
+    if not plugins:
+        return
+    ours = [vars(module) for name, module in sys.modules.items() if name.startswith("hatlit.")]
+    for registry in {value for names in ours for value in names.values() if isinstance(value, Registry)}:
+        for entry in list(registry._entries.values()):
+            if getattr(entry.value, "__module__", None) in plugins:
+                del registry._entries[entry.modality, entry.name]
+    for name in plugins:
+        del sys.modules[name]
 
 
 class _Here:

@@ -25,7 +25,6 @@ from hatlit.experiments import expand as module
 from hatlit.experiments import train as train_module
 from hatlit.experiments.expand import expand, plan_rounds
 from hatlit.experiments.fleet import build_zoo
-from hatlit.methods.base import METHODS
 from hatlit.registry import load_plugin
 from hatlit.zoo.card import Provenance
 from hatlit.zoo.pairs import Pair
@@ -373,10 +372,9 @@ class Fragile(StudentMethod):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["local", "ray"])
-def test_a_worker_that_is_killed_makes_no_difference(executor, options, display, tmp_path, monkeypatch):
+def test_a_worker_that_is_killed_makes_no_difference(executor, options, display, tmp_path):
     if executor == "ray":
         pytest.importorskip("ray", exc_type=ImportError, reason="Ray is not installed")
-    monkeypatch.setattr(METHODS, "_entries", {(entry.modality, entry.name): entry for entry in METHODS})
     came = []
     for deadly in (False, True):
         begun = tmp_path / f"begun-{deadly}"
