@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -38,7 +39,7 @@ from hatlit.cli import main as hatlit_main
 from hatlit.config import Names, names
 from hatlit.config.checks import at_least
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, counted
 from hatlit.experiments.report.document import Table
 from hatlit.files import write_atomically
 from hatlit.options import parse
@@ -302,11 +303,9 @@ def interrupt(kind: str, kills: int, root: Path, seed: int) -> Tally:
     if outcome(start(words, whole), lambda: False) != 0:
         raise RuntimeError(f"{kind}: {(whole / 'log').read_text()}")
     seconds = time.monotonic() - began
-    attempt = 0
-    while tally.kills < kills or tally.continued < tally.kills:
-        place, code = new_place(root, f"{name}-{attempt}"), None
-        attempt += 1
-        killed = False
+    attempts = itertools.count()
+    while tally.kills < kills:
+        place, code, killed = new_place(root, f"{name}-{next(attempts)}"), None, False
         while code is None:
             may_kill = tally.kills < kills
             tally.continued += killed
@@ -341,20 +340,20 @@ def section(tallies: dict[str, Tally]) -> str:
         }
         for kind, one in tallies.items()
     ]
-    kills, faults = sum(one.kills for one in tallies.values()), sum(not one.is_sound for one in tallies.values())
+    kills = sum(one.kills for one in tallies.values())
+    faulty = [kind for kind, one in tallies.items() if not one.is_sound]
+    found = f"Not as promised: {', '.join(faulty)}." if faulty else "Everything was as promised."
     said = [f"- {kind}: {line}" for kind, one in tallies.items() for line in one.other]
-    found = "Everything was as promised." if not faults else f"Not as promised in {faults} kinds of job."
-    missing = ", ".join(kind for kind in COMMANDS if kind not in tallies)
-    said += [f"- Not counted yet: {missing}."] if missing else []
+    said += [f"- Not counted yet: {kind}." for kind in COMMANDS if kind not in tallies]
     return f"""{HEADING}
 
 ```bash
 python benchmarks/interruptions.py --page docs/interruptions.md
 ```
 
-killed small jobs {kills} times with SIGKILL, all their processes at once, at moments drawn at random over their whole
-length, and those of cache writing within {1000 * WRITING:.0f} ms of the first file in the cache. The same command was
-then given again, and killed again, until it came to its end. {found}
+killed small jobs {counted(kills, "time")} with SIGKILL, all their processes at once, at moments drawn at random over
+their whole length, and those of cache writing within {1000 * WRITING:.0f} ms of the first file in the cache. The same
+command was then given again, and killed again, until it came to its end. {found}
 
 {Table(rows).markdown()}
 
@@ -377,25 +376,24 @@ def main(words: Sequence[str]) -> int:
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     shares = {kind: COMMANDS[kind][1] for kind in config.kinds}
-    total = sum(shares.values())
     out = Path(config.out)
-    before = json.loads(out.read_text()) if out.is_file() else {}
-    tallies = {}
+    counts = json.loads(out.read_text()) if out.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_people(root / "people.npz")
-        for zoo in {word for kind in config.kinds for word in shlex.split(COMMANDS[kind][0])} & ZOOS.keys():
-            make_zoo(root, zoo)
+        for zoo in ZOOS:
+            if any(f"--zoo {zoo} " in COMMANDS[kind][0] for kind in config.kinds):
+                make_zoo(root, zoo)
         for kind, share in display.track(shares.items(), "kinds of job"):
-            tallies[kind] = interrupt(kind, max(1, round(config.kills * share / total)), root, config.seed)
-            display.json({kind: asdict(tallies[kind])})
-            before |= {kind: asdict(tallies[kind])}
-            write_atomically(out, json.dumps(before, indent=2) + "\n")
+            kills = max(1, round(config.kills * share / sum(shares.values())))
+            counts[kind] = asdict(interrupt(kind, kills, root, config.seed))
+            display.json({kind: counts[kind]})
+            write_atomically(out, json.dumps(counts, indent=2) + "\n")
+    tallies = {kind: Tally(**counts[kind]) for kind in COMMANDS if kind in counts}
     if config.page:
         page = Path(config.page)
-        known = {kind: Tally(**before[kind]) for kind in COMMANDS if kind in before}
-        write_atomically(page, page.read_text().partition(HEADING)[0] + section(known))
-    return 0 if all(one.is_sound for one in tallies.values()) else 1
+        write_atomically(page, page.read_text().partition(HEADING)[0] + section(tallies))
+    return 0 if all(tallies[kind].is_sound for kind in config.kinds) else 1
 
 
 if __name__ == "__main__":
