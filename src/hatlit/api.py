@@ -19,15 +19,15 @@ from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch
 from hatlit.experiments.fleet import open_zoo, read_asked, read_domains
-from hatlit.experiments.train import (
+from hatlit.experiments.prepare import (
     check,
     choose_sources,
     choose_target,
     selected,
     settle_student,
     source_domains,
-    train_for,
 )
+from hatlit.experiments.train import train_for
 from hatlit.experiments.zoo import provenance_of, save_student
 from hatlit.export.model_card import write_model_card
 from hatlit.export.student import Student

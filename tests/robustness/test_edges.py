@@ -14,7 +14,7 @@ from hatlit.config import TrainConfig, TrainerConfig
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.train import choose_target
+from hatlit.experiments.prepare import choose_target
 from hatlit.methods.base import SelectedSource, TransferMethod, TransferTask
 from hatlit.methods.hat import HaT
 from hatlit.types import Batch

@@ -26,11 +26,11 @@ from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import COLUMNS, Row
+from hatlit.experiments.prepare import check_names
 from hatlit.experiments.report.comparison import ComparisonReport, RunExample, write_comparison
 from hatlit.experiments.report.document import Table
 from hatlit.experiments.summary import finding, summarise, summary_table
 from hatlit.experiments.tracking import start_wandb
-from hatlit.experiments.train import check_names
 from hatlit.files import save_words, write_atomically
 from hatlit.methods.base import METHODS
 

@@ -36,9 +36,10 @@ from hatlit.experiments.expansion_summary import depths, finding, round_table, s
 from hatlit.experiments.fleet import CONTROL, cached_sources, open_zoo, read_domains, source_id, statistics_of
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Row
+from hatlit.experiments.prepare import check_names
 from hatlit.experiments.report.expansion import write_expansion
 from hatlit.experiments.summary import SCORES
-from hatlit.experiments.train import BESIDE, check_names, code_of
+from hatlit.experiments.train import BESIDE, code_of
 from hatlit.methods.base import METHODS, StudentMethod
 from hatlit.selection.learned import LearningSimilarity
 from hatlit.selection.similarity import SIMILARITIES

@@ -14,7 +14,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
-from hatlit.experiments.train import choose_target
+from hatlit.experiments.prepare import choose_target
 from hatlit.options import parse
 
 

@@ -16,9 +16,9 @@ from hatlit.experiments.compare import run_config
 from hatlit.experiments.fleet import cached_zoo
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Runs
+from hatlit.experiments.prepare import check_names
 from hatlit.experiments.study import Row, StudyTask
 from hatlit.experiments.summary import against, interval, percent
-from hatlit.experiments.train import check_names
 
 #: Mean with the ends of its 95 % interval.
 Interval = Mapping[str, float]

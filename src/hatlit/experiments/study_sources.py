@@ -14,10 +14,10 @@ from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import cached_zoo, open_zoo
+from hatlit.experiments.prepare import choose_target
 from hatlit.experiments.study import Row, StudyTask
 from hatlit.experiments.study_runs import Interval, run_of
 from hatlit.experiments.summary import interval
-from hatlit.experiments.train import choose_target
 from hatlit.selection.labels import align, to_target_classes
 from hatlit.selection.protocol import DEFAULT_NUM_SOURCES, why_unusable
 from hatlit.selection.statistics import Profile, profile

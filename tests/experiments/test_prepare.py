@@ -8,7 +8,7 @@ import pytest
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
-from hatlit.experiments.train import choose_target
+from hatlit.experiments.prepare import choose_target
 
 
 @pytest.fixture
