@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hatlit.errors import InputError
-from hatlit.files import cache_folder, save_words, saved_words, write_atomically
+from hatlit.files import cache_folder, read_yaml, save_words, saved_words, write_atomically
 
 
 def listing(folder):
@@ -149,3 +149,18 @@ def test_without_a_command_line_there_is_nothing_to_go_on_with(tmp_path, content
         (tmp_path / "command.json").write_text(content)
     with pytest.raises(InputError, match=r"nothing in .* to go on with"):
         saved_words(str(tmp_path))
+
+
+@pytest.mark.parametrize(("text", "content"), [("a: {b: 1}", {"a": {"b": 1}}), ('{"a": [1]}', {"a": [1]}), ("", {})])
+def test_what_a_user_wrote_down_is_yaml_or_json(tmp_path, text, content):
+    (tmp_path / "file").write_text(text)
+    assert read_yaml(str(tmp_path / "file"), "map") == content
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xff", b"[" * 2000, b"a: !!python/name:os.system"])
+def test_what_is_neither_is_refused(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(InputError, match=r"^The map '.*' cannot be read: it is neither YAML nor JSON"):
+        read_yaml(str(tmp_path / "file"), "map")
+    with pytest.raises(InputError, match=r"^The map '.*' cannot be read: No such file or directory"):
+        read_yaml(str(tmp_path / "none"), "map")

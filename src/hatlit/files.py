@@ -12,9 +12,11 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from hatlit.errors import InputError
+import yaml
+
+from hatlit.errors import InputError, reason_of
 
 if sys.platform != "win32":
     import fcntl
@@ -71,6 +73,23 @@ def read_bounded(path: Path, limit: int = MOST_BYTES) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
     return data
+
+
+def read_yaml(path: str, what: str) -> Any:
+    """Reads what a user has written down as YAML or JSON; an empty file holds an empty mapping.
+
+    Args:
+        path: of the file.
+        what: the file is, for the message, such as "class map".
+
+    Raises:
+        InputError: it cannot be read, or is neither.
+    """
+    try:
+        return yaml.safe_load(read_bounded(Path(path))) or {}
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        why = reason_of(error) if isinstance(error, OSError) else "it is neither YAML nor JSON"
+        raise InputError(f"The {what} '{path}' cannot be read: {why}.") from error
 
 
 def file_hash(path: Path) -> str:

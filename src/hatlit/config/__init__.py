@@ -13,6 +13,7 @@ from hatlit.config.commands import (
 )
 from hatlit.config.hat import DictionaryConfig, ExpertsConfig, HaTConfig, InjectionConfig, MixerConfig
 from hatlit.config.parts import (
+    LIMITS,
     AdaptConfig,
     CacheConfig,
     DataConfig,
@@ -43,6 +44,7 @@ from hatlit.config.tools import (
 
 __all__ = [
     "CACHED",
+    "LIMITS",
     "AdaptConfig",
     "CacheConfig",
     "CompareConfig",

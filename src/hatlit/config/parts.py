@@ -89,6 +89,10 @@ class SourcesConfig:
         at_least("sources.", self, card_noise=0)
 
 
+#: What a device may limit.
+LIMITS = ("max_parameters", "max_macs", "max_bytes", "max_latency_ms")
+
+
 @dataclass
 class DeviceConfig:
     """What the target's device can see of a sample, of which sources still see all, and what it can carry.
@@ -129,7 +133,7 @@ class DeviceConfig:
     @property
     def limits(self) -> dict[str, float]:
         """By option, what the student may take at most, as far as anything limits it."""
-        limits = {name: getattr(self, name) for name in ("max_parameters", "max_macs", "max_bytes", "max_latency_ms")}
+        limits = {name: getattr(self, name) for name in LIMITS}
         return {name: limit for name, limit in limits.items() if limit is not None}
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.errors import InputError, unknown_name
-from hatlit.files import read_bounded
+from hatlit.files import read_yaml
 from hatlit.types import UNLABELLED
 
 #: What the file may have at its top.
@@ -58,11 +56,7 @@ def read_class_map(path: str) -> ClassMap:
     Raises:
         InputError: it cannot be read, or is something else.
     """
-    try:
-        content = yaml.safe_load(read_bounded(Path(path))) or {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is neither YAML nor JSON"
-        raise InputError(f"The class map '{path}' cannot be read: {why}.") from error
+    content = read_yaml(path, "class map")
     if not isinstance(content, dict):
         raise InputError(f"The class map '{path}' must have {', '.join(PARTS)} at its top.")
     for part in content:
@@ -95,7 +89,7 @@ def rename_classes(data: DomainSet, names: ClassMap) -> DomainSet:
     domains = tuple(
         replace(
             domain,
-            labels=_relabelled(domain.labels, [-1 if name is None else place[name] for name in new]),
+            labels=_relabelled(domain.labels, [UNLABELLED if name is None else place[name] for name in new]),
             class_names=class_names,
         )
         for domain, new in zip(data.domains, renamed, strict=True)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
-import yaml
-
+from hatlit.config import LIMITS
 from hatlit.errors import InputError, unknown_name
-from hatlit.files import read_bounded
-
-#: What a device may limit; see ``DeviceConfig``.
-LIMITS = ("max_parameters", "max_macs", "max_bytes", "max_latency_ms")
+from hatlit.files import read_yaml
 
 
 def read_budgets(path: str, domains: Collection[str] | None = None) -> Mapping[str, Mapping[str, float]]:
@@ -24,11 +19,7 @@ def read_budgets(path: str, domains: Collection[str] | None = None) -> Mapping[s
     Raises:
         InputError: it cannot be read, or names a domain or a limit that there is none of, or a limit is no number.
     """
-    try:
-        content = yaml.safe_load(read_bounded(Path(path))) or {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is neither YAML nor JSON"
-        raise InputError(f"The budgets '{path}' cannot be read: {why}.") from error
+    content = read_yaml(path, "budgets")
     if not isinstance(content, dict) or not all(isinstance(limits, dict) for limits in content.values()):
         raise InputError(f"The budgets '{path}' must give each domain its limits, such as max_bytes: 30000.")
     for domain, limits in content.items():

@@ -56,11 +56,13 @@ Centroids = Annotated[tuple[Vector | None, ...], Field(min_length=1, max_length=
 Count = Annotated[int, Field(ge=0, le=2**48)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What strangers wrote: nothing is converted, nothing more than asked is there, and every number is finite."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Statistic(_Strict):
+class Statistic(Strict):
     """One registered feature map over the windows of a domain.
 
     Attributes:
@@ -85,7 +87,7 @@ class Statistic(_Strict):
         return cls(mean=to_floats(mean), spread=to_floats(spread))
 
 
-class Training(_Strict):
+class Training(Strict):
     """How a source was trained.
 
     Attributes:
@@ -99,7 +101,7 @@ class Training(_Strict):
     labels: Count
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """Where a student comes from that has become a source. How many labels it had is in ``Training``.
 
     Attributes:
@@ -115,7 +117,7 @@ class Provenance(_Strict):
     ] = ()
 
 
-class Card(_Strict):
+class Card(Strict):
     """What a source publishes without its weights.
 
     Attributes:
@@ -190,7 +192,7 @@ class Card(_Strict):
         return self
 
 
-class StatisticsSpec(_Strict):
+class StatisticsSpec(Strict):
     """Which statistics every card of a zoo carries, and how they are computed.
 
     Attributes:
@@ -204,7 +206,7 @@ class StatisticsSpec(_Strict):
     seed: int = Field(ge=0, lt=2**63)
 
 
-class ZooInfo(_Strict):
+class ZooInfo(Strict):
     """What all sources of a zoo have in common.
 
     Attributes:
@@ -224,6 +226,29 @@ class ZooInfo(_Strict):
         return self
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse(layout: type[M], data: bytes, name: str, limit: int) -> M:
+    """Parses the bytes of a file that a stranger may have written.
+
+    Args:
+        layout: what it should be.
+        data: JSON.
+        name: where the bytes came from, for the error message.
+        limit: more bytes than these are not parsed.
+
+    Raises:
+        InputError: it is something else; the message names ``name`` and the first faulty field.
+    """
+    if len(data) > limit:
+        raise InputError(f"{name} is larger than {limit // 2**20} MiB and therefore not read.")
+    try:
+        return layout.model_validate_json(data)
+    except ValidationError as error:
+        raise invalid(error, name) from error
+
+
 def parse_card(data: bytes, name: str) -> Card:
     """Parses the bytes of a card.
 
@@ -234,12 +259,12 @@ def parse_card(data: bytes, name: str) -> Card:
     Raises:
         InputError: it is not a card; the message names ``name`` and the first faulty field.
     """
-    return _parse(Card, data, name)
+    return parse(Card, data, name, MAX_CARD_BYTES)
 
 
 def parse_info(data: bytes, name: str) -> ZooInfo:
     """Parses the bytes of a ``zoo.json``; see ``parse_card``."""
-    return _parse(ZooInfo, data, name)
+    return parse(ZooInfo, data, name, MAX_CARD_BYTES)
 
 
 def invalid(error: ValidationError, name: str) -> InputError:
@@ -253,15 +278,3 @@ def invalid(error: ValidationError, name: str) -> InputError:
 def to_floats(array: np.ndarray) -> tuple[float, ...]:
     """Returns the numbers of an array (S,) as a card carries them: the shortest decimals that give the same float32."""
     return tuple(float(str(number)) for number in np.asarray(array, dtype=np.float32))
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def _parse(layout: type[M], data: bytes, name: str) -> M:
-    if len(data) > MAX_CARD_BYTES:
-        raise InputError(f"{name} is larger than {MAX_CARD_BYTES // 2**20} MiB and therefore not read.")
-    try:
-        return layout.model_validate_json(data)
-    except ValidationError as error:
-        raise invalid(error, name) from error

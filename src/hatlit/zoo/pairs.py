@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from hatlit.errors import InputError
-from hatlit.zoo.card import Count, check_id, invalid
+from hatlit.zoo.card import Count, Strict, check_id, parse
 from hatlit.zoo.folder import Folder
 
 #: Where the pairs of a zoo lie.
@@ -20,11 +19,7 @@ MOST_BYTES = 64 * 2**20
 Id = Annotated[str, AfterValidator(check_id)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Pair(_Strict):
+class Pair(Strict):
     """How well one source did on the domain of another, when that domain was a target.
 
     Attributes:
@@ -46,7 +41,7 @@ class Pair(_Strict):
         return self
 
 
-class _Pairs(_Strict):
+class _Pairs(Strict):
     format_version: Literal[1] = 1
     pairs: tuple[Pair, ...] = Field(fail_fast=True)
 
@@ -59,13 +54,7 @@ def read_pairs(folder: Folder) -> tuple[Pair, ...]:
     """
     if not folder.exists(FILE):
         return ()
-    name, data = f"The {FILE} of '{folder.url}'", folder.read(FILE, MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise InputError(f"{name} is larger than {MOST_BYTES // 2**20} MiB and therefore not read.")
-    try:
-        return _Pairs.model_validate_json(data).pairs
-    except ValidationError as error:
-        raise invalid(error, name) from error
+    return parse(_Pairs, folder.read(FILE, MOST_BYTES + 1), f"The {FILE} of '{folder.url}'", MOST_BYTES).pairs
 
 
 def add_pairs(folder: Folder, pairs: Iterable[Pair]) -> None:
