@@ -21,12 +21,12 @@ from torch.nn import functional as F
 
 from hatlit.config import CompareConfig, LabelsConfig, Names, StudyConfig, names
 from hatlit.datamodules.base import Domain, DomainSet, build_view
-from hatlit.datamodules.split import labelled_rows, present_classes, split_domain
+from hatlit.datamodules.split import labelled_rows, split_domain
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.experiments.compare import choose_targets
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import cached_sources, publish, read_domains
+from hatlit.experiments.fleet import noisy_copy, read_domains, sources_of_all
 from hatlit.experiments.study_runs import Interval, run_of
 from hatlit.experiments.summary import interval
 from hatlit.experiments.train import train
@@ -35,7 +35,6 @@ from hatlit.options import parse
 from hatlit.selection.statistics import STATISTICS
 from hatlit.zoo.card import Card, ZooInfo
 from hatlit.zoo.store import Zoo
-from hatlit.zoo.train_source import examine
 
 #: By the name of an attack, its scores of samples (N,); higher = rather trained on.
 Scores = dict[str, np.ndarray]
@@ -104,9 +103,8 @@ def by_card(card: Card, model: Classifier, info: ZooInfo, domain: Domain, rows: 
 
 def sources_attacked(data: DomainSet, config: MembershipConfig, display: Display) -> Iterator[tuple[str, str, float]]:
     """For each source what is attacked, how, and the AUC."""
-    able = [domain for domain in data.domains if len(present_classes(domain))]
-    progress = partial(display.track, doing="training sources")
-    zoo = cached_sources(data, able, config.sources, config.jobs, config.plugin, progress)
+    zoo = sources_of_all(data, config, display)
+    noisy = {noise: noisy_copy(zoo, data, float(noise)) for noise in config.noises}
     for card in zoo.cards():
         domain, model = data.domain(card.domain), zoo.load(card.id)
         split = split_domain(domain, LabelsConfig(), seed=0)
@@ -115,11 +113,8 @@ def sources_attacked(data: DomainSet, config: MembershipConfig, display: Display
         unused = split.test[np.isin(domain.labels[split.test], known)]
         members, others = (by_model(model, card.class_names, domain, rows) for rows in (used, unused))
         yield from ((f"source, by {attack}", card.domain, auc(members[attack], others[attack])) for attack in members)
-        for noise in config.noises:
-            kind = Zoo.create(Path(config.out).with_suffix("") / f"noise-{noise}", zoo.info)
-            told = examine(model, card.encoder, card.class_names, domain, used, unused, card.training, float(noise))
-            noisy = publish(kind, card.id, data.name, domain, told)
-            members, others = (by_card(noisy, model, zoo.info, domain, rows) for rows in (used, unused))
+        for noise, told in noisy.items():
+            members, others = (by_card(told.card(card.id), model, zoo.info, domain, rows) for rows in (used, unused))
             for attack in members:
                 yield f"card with noise {noise}, by {attack}", card.domain, auc(members[attack], others[attack])
 

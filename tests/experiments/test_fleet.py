@@ -12,7 +12,7 @@ from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments import fleet
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import build_zoo, cached_zoo, read_domains, source_id
+from hatlit.experiments.fleet import build_zoo, cached_zoo, noisy_copy, read_domains, source_id
 from hatlit.zoo.card import is_safe_id
 from hatlit.zoo.store import Zoo
 
@@ -200,6 +200,15 @@ def test_control_sources_join_with_honest_cards_and_without_disturbing_others(pe
     stamp = (Path(zoo.url) / "sources" / "control-random-00" / "card.json").stat().st_mtime_ns
     cached_zoo(people, people.domains[1], config, 1, (), Progress())
     assert (Path(zoo.url) / "sources" / "control-random-00" / "card.json").stat().st_mtime_ns == stamp
+
+
+def test_a_noisy_copy_has_the_same_models_and_other_cards(people, zoo):
+    exact, noisy = noisy_copy(zoo, people, 0.0), noisy_copy(zoo, people, 0.5)
+    assert list(exact.cards()) == list(zoo.cards())
+    for one, other in zip(zoo.cards(), noisy.cards(), strict=True):
+        assert (other.id, other.sha256, other.accuracy, other.noise) == (one.id, one.sha256, one.accuracy, 0.5)
+        assert other.centroids != one.centroids
+        assert other.statistics != one.statistics
 
 
 def test_a_single_domain_has_nobody_to_learn_from(people, cache):

@@ -64,7 +64,7 @@ def test_the_share_is_of_all(good, people, tmp_path):
     assert [num_bad(10, share) for share in (0.0, 0.2, 0.5, 0.8, 1.0)] == [0, 2, 10, 40, 10]
     zoo = Zoo.create(tmp_path / "half", good.info)
     for _ in range(2):
-        fill(zoo, good, people.domains)
+        fill(zoo, good)
         add_bad(zoo, good, people, "constant", num_bad(3, 0.5))
         assert sum(name.startswith(BAD) for name in zoo.ids()) == 3
         assert len(zoo.ids()) == 6

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hatlit.config import DataConfig, LabelsConfig, SourcesConfig
+from hatlit.config import DataConfig, ExpansionConfig, LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
 from hatlit.datamodules.class_map import read_class_map, rename_classes
 from hatlit.datamodules.datasets.download import fetch
@@ -30,7 +31,7 @@ from hatlit.selection.statistics import STATISTICS, common_view, profile
 from hatlit.zoo.card import Card, Provenance, Statistic, StatisticsSpec, ZooInfo, is_safe_id
 from hatlit.zoo.noise import noisy
 from hatlit.zoo.store import Zoo
-from hatlit.zoo.train_source import TrainedSource, default_encoders, random_source, shuffled, train_source
+from hatlit.zoo.train_source import TrainedSource, default_encoders, examine, random_source, shuffled, train_source
 
 #: How the ids of useless sources begin, which are there to see that they are not chosen.
 CONTROL = "control-"
@@ -260,6 +261,33 @@ def cached_sources(
     for number in range(min(config.controls, len(data.domains))):
         add_controls(zoo, data, data.domains[number], config, number)
     return zoo
+
+
+def sources_of_all(data: DomainSet, config: ExpansionConfig, display: Display) -> Zoo:
+    """The zoo in the cache with a source of every domain that has labels, after training those that it lacks."""
+    able = [domain for domain in data.domains if len(present_classes(domain))]
+    progress = partial(display.track, doing="training sources")
+    return cached_sources(data, able, config.sources, config.jobs, config.plugin, progress)
+
+
+def noisy_copy(zoo: Zoo, data: DomainSet, noise: float) -> Zoo:
+    """A zoo beside another one, with its models, and with cards that are written anew with so much noise.
+
+    Args:
+        zoo: the other one, of sources of ``data``.
+        data: what they were trained on.
+        noise: see ``--sources.card_noise``.
+    """
+    copy = Zoo.create(f"{zoo.url}-noise-{noise}", zoo.info)
+    for card in zoo.cards():
+        if not copy.has(card.id):
+            domain = data.domain(card.domain)
+            split = split_domain(domain, LabelsConfig(), seed=0)
+            rows = labelled_rows(domain, split), split.test
+            model = zoo.load(card.id, card)
+            source = examine(model, card.encoder, card.class_names, domain, *rows, card.training, noise)
+            publish(copy, card.id, data.name, domain, source)
+    return copy
 
 
 def add_controls(zoo: Zoo, data: DomainSet, domain: Domain, config: SourcesConfig, number: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -114,11 +114,10 @@ def num_bad(good: int, share: float) -> int:
     return good if share == 1 else round(good * share / (1 - share))
 
 
-def fill(zoo: Zoo, good: Zoo, domains: Sequence[Domain]) -> None:
-    """Copies the sources of some domains into a zoo, as far as they are not there."""
-    names = {domain.name for domain in domains}
+def fill(zoo: Zoo, good: Zoo) -> None:
+    """Copies the sources of another zoo into a zoo, as far as they are not there."""
     for card in good.cards():
-        if card.domain in names and not zoo.has(card.id):
+        if not zoo.has(card.id):
             zoo.copy(good, card.id)
 
 

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hatlit.experiments.report.drawing import name_ticks, shorten
+from hatlit.experiments.report.drawing import name_ticks, new_figure, shorten
 from hatlit.experiments.report.figures import BLUE, GREEN, ORANGE
+from hatlit.experiments.study import Row
 from hatlit.experiments.study_runs import Interval
+from hatlit.experiments.study_sources import mean_of
 
 #: Marker, line and colour of each series in turn.
 STYLES = (("o", "-", BLUE), ("s", "--", ORANGE), ("^", ":", GREEN), ("D", "-.", "#CC79A7"), ("v", "-", "#555555"))
@@ -77,6 +79,31 @@ def draw_points(axes: Axes, groups: Mapping[str, tuple[Sequence[float], Sequence
     axes.plot(ends, ends, color="#888888", lw=1, ls=(0, (4, 3)), label="equal")
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     _finish(axes, "both")
+
+
+def ranking_figure(title: str, where: str, groups: Mapping[str, Sequence[Row]]) -> Figure:
+    """Draws for each way to rank sources its rank correlation with their true accuracy, and that of what it chooses.
+
+    Args:
+        title: the question.
+        where: where it was asked.
+        groups: by way, rows with ``correlation``, ``accuracy``, ``accuracy_of_all`` and ``accuracy_possible``.
+    """
+    figure = new_figure(10.5, 1.9 + 0.42 * len(groups), title, where)
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_dots(left, {name: mean_of(rows, "correlation") for name, rows in groups.items()}, scale=1)
+    left.axvline(0, color="#888888", lw=1)
+    left.set(xlabel="rank correlation with true accuracy", xlim=(-1.05, 1.05))
+    draw_dots(right, {name: mean_of(rows, "accuracy") for name, rows in groups.items()})
+    for column, words, line, colour in (
+        ("accuracy_of_all", "all sources", "--", ORANGE),
+        ("accuracy_possible", "best possible choice", ":", GREEN),
+    ):
+        share = np.mean([row[column] for rows in groups.values() for row in rows])
+        right.axvline(float(100 * share), ls=line, color=colour, label=words)
+    right.set_xlabel("true accuracy of the chosen sources, %")
+    add_legend(right, "outside lower right")
+    return figure
 
 
 def add_legend(axes: Axes, place: Place = "outside lower center") -> None:

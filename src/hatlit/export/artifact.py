@@ -6,19 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.files import file_hash, read_bounded, write_atomically
-from hatlit.zoo.card import Names, invalid
+from hatlit.zoo.card import Names, Strict, invalid
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Recording(_Strict):
+class Recording(Strict):
     """How the device of a student records samples.
 
     Attributes:
@@ -54,7 +50,7 @@ class Recording(_Strict):
         write_atomically(folder / "recording.json", self.model_dump_json(indent=2) + "\n")
 
 
-class Measures(_Strict):
+class Measures(Strict):
     """A number of the exported student, and the same of the student that it was made of.
 
     Attributes:
@@ -66,7 +62,7 @@ class Measures(_Strict):
     student: float
 
 
-class Artifact(_Strict):
+class Artifact(Strict):
     """The JSON beside an exported student.
 
     Attributes:

@@ -54,6 +54,7 @@ Number = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX)]
 Vector = Annotated[tuple[Number, ...], Field(min_length=1, max_length=65536, fail_fast=True)]
 Centroids = Annotated[tuple[Vector | None, ...], Field(min_length=1, max_length=4096, fail_fast=True)]
 Count = Annotated[int, Field(ge=0, le=2**48)]
+Id = Annotated[str, AfterValidator(check_id)]
 
 
 class Strict(BaseModel):
@@ -111,7 +112,7 @@ class Provenance(Strict):
 
     round: int = Field(ge=1, le=2**31)
     parents: Annotated[
-        tuple[Annotated[str, AfterValidator(check_id)], ...],
+        tuple[Id, ...],
         Field(max_length=4096, fail_fast=True),
         AfterValidator(_unique),
     ] = ()
@@ -146,7 +147,7 @@ class Card(Strict):
     """
 
     format_version: Literal[1] = 1
-    id: Annotated[str, AfterValidator(check_id)]
+    id: Id
     domain: Name
     dataset: Name
     modality: Name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hatlit.zoo.card import Count, Strict, check_id, parse
+from hatlit.zoo.card import Count, Id, Strict, parse
 from hatlit.zoo.folder import Folder
 
 #: Where the pairs of a zoo lie.
@@ -15,8 +15,6 @@ FILE = "pairs.json"
 
 #: No file of pairs is larger, and nothing larger is parsed: about half a million pairs.
 MOST_BYTES = 64 * 2**20
-
-Id = Annotated[str, AfterValidator(check_id)]
 
 
 class Pair(Strict):

@@ -7,20 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hatlit.encoders.base import InputSpec
-from hatlit.zoo.card import Card, Count, Name, Names, check_id
+from hatlit.zoo.card import Card, Count, Id, Name, Names, Strict
 from hatlit.zoo.folder import Stamp
 
-Id = Annotated[str, AfterValidator(check_id)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class StatisticArrays(NamedTuple):
@@ -39,7 +34,7 @@ class StatisticArrays(NamedTuple):
 Arrays = dict[str, StatisticArrays]
 
 
-class Kind(_Strict):
+class Kind(Strict):
     """What decides whether a source can serve a target at all; many sources share one.
 
     Attributes:
@@ -51,7 +46,7 @@ class Kind(_Strict):
     input_spec: InputSpec
 
 
-class Fault(_Strict):
+class Fault(Strict):
     """A card that is of no use.
 
     Attributes:
@@ -65,7 +60,7 @@ class Fault(_Strict):
     why: str
 
 
-class Table(_Strict):
+class Table(Strict):
     """N cards as columns, without their long lists of numbers; see ``Card`` for what a column holds.
 
     Attributes:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
 
-from hatlit.datamodules.split import present_classes
 from hatlit.errors import InputError
-from hatlit.experiments.fleet import cached_folder, cached_sources
+from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.report.drawing import new_figure
 from hatlit.experiments.spoiled import BAD, KINDS, SHUFFLED, add_bad, fill, num_bad
@@ -166,22 +164,19 @@ def _variant(task: StudyTask, mixture: Mixture) -> Variant:
 
 def _zoo(task: StudyTask, mixture: Mixture) -> str:
     """Folder of a zoo in the cache with the good sources and the bad ones."""
-    config, data = task.config, task.asked
-    able = [domain for domain in data.domains if len(present_classes(domain))]
-    progress = partial(task.display.track, doing="training sources")
-    good = cached_sources(data, able, config.sources, config.jobs, config.plugin, progress)
+    data = task.asked
+    good = sources_of_all(data, task.config, task.display)
     if mixture.kind == CLEAN:
         return good.url
     origins = good
     if mixture.kind == SHUFFLED:
         dealt = replace(data, domains=tuple(shuffled(domain, seed) for seed, domain in enumerate(data.domains)))
-        origins = cached_sources(dealt, able, config.sources, config.jobs, config.plugin, progress)
-    folder = Path(f"{cached_folder(data, config.sources, config.plugin)}-{mixture.folder}")
-    zoo = Zoo.create(folder, good.info)
+        origins = sources_of_all(dealt, task.config, task.display)
+    zoo = Zoo.create(f"{good.url}-{mixture.folder}", good.info)
     if mixture.share < 1:
-        fill(zoo, good, able)
-    add_bad(zoo, origins, data, mixture.kind, num_bad(len(able), mixture.share))
-    return str(folder)
+        fill(zoo, good)
+    add_bad(zoo, origins, data, mixture.kind, num_bad(len(good.ids()), mixture.share))
+    return zoo.url
 
 
 def _account(task: StudyTask, folder: str, row: Row) -> dict[str, int | None]:

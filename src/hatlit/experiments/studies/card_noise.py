@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from hatlit.config import LabelsConfig
-from hatlit.datamodules.split import labelled_rows, present_classes, split_domain
 from hatlit.errors import InputError
-from hatlit.experiments.fleet import cached_folder, cached_sources, publish
+from hatlit.experiments.fleet import noisy_copy, sources_of_all
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.report.drawing import new_figure
 from hatlit.experiments.study import Row, Study, StudyTask, register_study
@@ -32,7 +29,6 @@ from hatlit.experiments.study_runs import (
 )
 from hatlit.experiments.study_sources import mean_of, target_of, true_accuracy
 from hatlit.zoo.store import Zoo
-from hatlit.zoo.train_source import examine
 
 
 @register_study()
@@ -54,7 +50,8 @@ class CardNoise(Study):
 
     def measure(self, task: StudyTask, values: Sequence[float]) -> list[Row]:
         """Writes the cards of the same models anew with each amount of noise, and runs HaT with them."""
-        zoos = {f"{noise:g}": _zoo(task, noise) for noise in values}
+        exact = sources_of_all(task.asked, task.config, task.display)
+        zoos = {f"{noise:g}": noisy_copy(exact, task.asked, noise).url for noise in values}
         rows = run_variants(
             task, ["hat"], [Variant(noise, f"noise-{noise}", {"zoo": zoo}) for noise, zoo in zoos.items()]
         )
@@ -100,24 +97,6 @@ class CardNoise(Study):
         axes.set(xlabel="noise, in units of each number's spread", ylabel="accuracy on the test parts, %")
         add_legend(axes)
         return figure
-
-
-def _zoo(task: StudyTask, noise: float) -> str:
-    """Folder of a zoo in the cache with the usual sources, whose cards are written with so much noise."""
-    config, data = task.config, task.asked
-    able = [domain for domain in data.domains if len(present_classes(domain))]
-    progress = partial(task.display.track, doing="training sources")
-    exact = cached_sources(data, able, config.sources, config.jobs, config.plugin, progress)
-    zoo = Zoo.create(Path(f"{cached_folder(data, config.sources, config.plugin)}-noise-{noise:g}"), exact.info)
-    for card in exact.cards():
-        if not zoo.has(card.id):
-            domain = data.domain(card.domain)
-            split = split_domain(domain, LabelsConfig(), seed=0)
-            rows = labelled_rows(domain, split), split.test
-            model = exact.load(card.id, card)
-            source = examine(model, card.encoder, card.class_names, domain, *rows, card.training, noise)
-            publish(zoo, card.id, data.name, domain, source)
-    return str(zoo.url)
 
 
 def _chosen_accuracy(task: StudyTask, zoo: str, row: Row) -> float | None:

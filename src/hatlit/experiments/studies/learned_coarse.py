@@ -12,10 +12,8 @@ from hatlit.config import SelectionConfig
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
-from hatlit.experiments.report.drawing import new_figure
-from hatlit.experiments.report.figures import GREEN, ORANGE
 from hatlit.experiments.study import Row, Study, StudyTask, register_study
-from hatlit.experiments.study_figures import add_legend, draw_dots
+from hatlit.experiments.study_figures import ranking_figure
 from hatlit.experiments.study_runs import cell, in_points, lead, train_sources, verdict
 from hatlit.experiments.study_sources import (
     OF_STUDENTS,
@@ -115,22 +113,8 @@ class LearnedCoarse(Study):
 
     def figure(self, rows: Sequence[Row], where: str) -> Figure:
         """Rank correlation, and accuracy of what is chosen, by similarity."""
-        groups = _groups(rows)
         title = "Does the coarse stage choose better when it learns from earlier targets?"
-        figure = new_figure(10.5, 1.9 + 0.42 * len(groups), title, where)
-        left, right = figure.subplots(1, 2, sharey=True)
-        draw_dots(left, {name: mean_of(members, "correlation") for name, members in groups.items()}, scale=1)
-        left.axvline(0, color="#888888", lw=1)
-        left.set(xlabel="rank correlation with true accuracy", xlim=(-1.05, 1.05))
-        draw_dots(right, {name: mean_of(members, "accuracy") for name, members in groups.items()})
-        for column, words, line, colour in (
-            ("accuracy_of_all", "all sources", "--", ORANGE),
-            ("accuracy_possible", "best possible choice", ":", GREEN),
-        ):
-            right.axvline(100 * np.mean([row[column] for row in rows]), ls=line, color=colour, label=words)
-        right.set_xlabel("true accuracy of the chosen sources, %")
-        add_legend(right, "outside lower right")
-        return figure
+        return ranking_figure(title, where, _groups(rows))
 
 
 class _Looks:

@@ -8,10 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from hatlit.experiments.report.drawing import new_figure
-from hatlit.experiments.report.figures import GREEN, ORANGE
 from hatlit.experiments.study import Row, Study, StudyTask, register_study
-from hatlit.experiments.study_figures import add_legend, draw_dots
+from hatlit.experiments.study_figures import ranking_figure
 from hatlit.experiments.study_runs import cell, train_sources
 from hatlit.experiments.study_sources import (
     OF_STUDENTS,
@@ -75,23 +73,8 @@ class Similarity(Study):
 
     def figure(self, rows: Sequence[Row], where: str) -> Figure:
         """Rank correlation, and accuracy of what is chosen, by statistic and similarity."""
-        ranked = _ranked(rows)
-        named = {f"{similarity} of {statistics}": members for (statistics, similarity), members in ranked}
-        title = "Do the cards tell which sources do well on the target?"
-        figure = new_figure(10.5, 1.9 + 0.42 * len(named), title, where)
-        left, right = figure.subplots(1, 2, sharey=True)
-        draw_dots(left, {name: mean_of(members, "correlation") for name, members in named.items()}, scale=1)
-        left.axvline(0, color="#888888", lw=1)
-        left.set(xlabel="rank correlation with true accuracy", xlim=(-1.05, 1.05))
-        draw_dots(right, {name: mean_of(members, "accuracy") for name, members in named.items()})
-        for column, words, line, colour in (
-            ("accuracy_of_all", "all sources", "--", ORANGE),
-            ("accuracy_possible", "best possible choice", ":", GREEN),
-        ):
-            right.axvline(100 * np.mean([row[column] for row in rows]), ls=line, color=colour, label=words)
-        right.set_xlabel("true accuracy of the chosen sources, %")
-        add_legend(right, "outside lower right")
-        return figure
+        named = {f"{similarity} of {statistics}": members for (statistics, similarity), members in _ranked(rows)}
+        return ranking_figure("Do the cards tell which sources do well on the target?", where, named)
 
 
 def _look(task: StudyTask, name: str) -> list[Row]:
