@@ -20,9 +20,8 @@ from hatlit.config import (
 )
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
-from hatlit.experiments import executors, pool
+from hatlit.experiments import executors, pool, prepare
 from hatlit.experiments import expand as module
-from hatlit.experiments import train as train_module
 from hatlit.experiments.expand import expand, plan_rounds
 from hatlit.experiments.fleet import build_zoo
 from hatlit.registry import load_plugin
@@ -177,9 +176,9 @@ def test_an_interruption_anywhere_makes_no_difference(straight, options, display
 
         return run
 
-    selected, select = [], train_module.select
+    selected, select = [], prepare.select
     monkeypatch.setattr(
-        train_module, "select", lambda zoo, target, *rest: selected.append(target) or select(zoo, target, *rest)
+        prepare, "select", lambda zoo, target, *rest: selected.append(target) or select(zoo, target, *rest)
     )
     monkeypatch.setattr(pool, "run_one", stops(pool.run_one))
     monkeypatch.setattr(Zoo, "copy", stops(Zoo.copy))

@@ -203,6 +203,8 @@ def told(name, rows):
         for row in rows:
             groups[row["statistics"], row["similarity"]].append(float(row["accuracy"]))
         return [f"{100 * max(map(np.mean, groups.values())):.1f} ["]
+    if name == "learned_coarse":
+        return [f"{100 * np.mean([float(row['accuracy_possible']) for row in rows]):.1f} ["]
     if name == "selection":
         least = [row for row in rows if row["value"] == "0.5"]
         return [f"{100 * np.mean([float(row['retained']) for row in least]):.1f} ["]
