@@ -342,7 +342,7 @@ def section(tallies: dict[str, Tally]) -> str:
     ]
     kills = sum(one.kills for one in tallies.values())
     faulty = [kind for kind, one in tallies.items() if not one.is_sound]
-    found = f"Not as promised: {', '.join(faulty)}." if faulty else "Everything was as promised."
+    found = f"Not as promised: {', '.join(faulty)}." if faulty else "All that was counted is as promised."
     said = [f"- {kind}: {line}" for kind, one in tallies.items() for line in one.other]
     said += [f"- Not counted yet: {kind}." for kind in COMMANDS if kind not in tallies]
     return f"""{HEADING}

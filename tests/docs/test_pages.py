@@ -215,6 +215,35 @@ def test_every_study_command_is_one(capsys):
         parse(StudyConfig, "study", "", words[3:])
 
 
+def test_the_readme_names_every_command():
+    (section,) = re.findall(r"^## Every command$(.*?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`hatlit ([a-z -]+)`", section)) == set(COMMANDS)
+
+
+def test_the_changelog_names_every_command_that_has_a_name_of_its_own():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    lists = {"encoders", "students", "methods"}
+    assert all(f"`{name.split()[0]}`" in text for name in COMMANDS if name not in lists)
+
+
+def test_the_page_of_interruptions_says_no_more_than_was_counted():
+    counted = json.loads((ROOT / "benchmarks" / "results" / "interruptions.json").read_text())
+    page = (ROOT / "docs" / "interruptions.md").read_text()
+    assert f"killed small jobs {sum(one['kills'] for one in counted.values())} times" in page
+    for kind, one in counted.items():
+        columns = (one["kills"], one["continued"], one["ended"], one["identical"], one["broken"])
+        assert f"| {kind} | {' | '.join(map(str, columns))} |" in page
+    for kind in {"zoo build", "training", "cache writing", "comparison", "expansion"} - set(counted):
+        assert f"- Not counted yet: {kind}." in page
+
+
+def test_the_table_of_attacks_is_what_was_measured():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "membership.json").read_text())["radar-uwb"]
+    page = (ROOT / "docs" / "privacy.md").read_text()
+    for attack, one in measured.items():
+        assert f"| {attack} | {one['mean']:.2f} [{one['low']:.2f}, {one['high']:.2f}] |" in page
+
+
 def test_the_zoo_page_names_every_zoo_command():
     page = (ROOT / "docs" / "zoo.md").read_text()
     known = {name for name in COMMANDS if name.startswith("zoo ")}

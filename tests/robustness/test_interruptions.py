@@ -31,7 +31,7 @@ def test_a_killed_job_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert text.startswith("What was there.\n\n## Tried\n")
     assert "Of before" not in text
     assert "1 time with SIGKILL" in text
-    assert "Everything was as promised." in text
+    assert "All that was counted is as promised." in text
 
 
 @pytest.fixture(scope="module")
