@@ -355,14 +355,14 @@ from hatlit.methods.base import StudentMethod, register_method
 
 @register_method("fragile")
 class Fragile(StudentMethod):
-    "Learns from labels; the second run kills its process, once."
+    "Learns from labels; where this is armed, the second run kills its process, once."
     needs_sources = False
 
     @classmethod
     def build(cls, task):
         begun = pathlib.Path({folder!r})
         (begun / task.target.domain.name).touch()
-        if len(list(begun.iterdir())) == 2 and {deadly}:
+        if len(list(begun.iterdir())) == 3:  # one of them is "armed"
             (begun / "killed").touch()
             os.kill(os.getpid(), 9)
         return super().build(task)
@@ -374,15 +374,19 @@ class Fragile(StudentMethod):
 def test_a_worker_that_is_killed_makes_no_difference(executor, options, display, tmp_path):
     if executor == "ray":
         pytest.importorskip("ray", exc_type=ImportError, reason="Ray is not installed")
-    came = []
-    for deadly in (False, True):
-        begun = tmp_path / f"begun-{deadly}"
-        begun.mkdir()
-        plugin, out = tmp_path / "fragile.py", tmp_path / f"out-{deadly}"
-        plugin.write_text(FRAGILE.format(folder=str(begun), deadly=deadly))
-        load_plugin(plugin)
-        kind = executor if deadly else "local"
-        expand(options(method="fragile", plugin=str(plugin), executor=kind, jobs=2, out=str(out), rounds=1), display)
-        assert (begun / "killed").exists() is deadly
-        came.append((rows_of(out, "run"), Zoo.open(folder_of(out) / "zoo").fingerprint))
-    assert came[0] == came[1]
+    begun, plugin = tmp_path / "begun", tmp_path / "fragile.py"
+    plugin.write_text(FRAGILE.format(folder=str(begun)))
+    load_plugin(plugin)
+
+    def grow(**how):
+        out = tmp_path / how["executor"] / str(how["jobs"])
+        expand(options(method="fragile", plugin=str(plugin), rounds=1, out=str(out), **how), display)
+        return rows_of(out, "run"), Zoo.open(folder_of(out) / "zoo").fingerprint
+
+    begun.mkdir()
+    straight = grow(executor="local", jobs=1)
+    for path in begun.iterdir():
+        path.unlink()
+    (begun / "armed").touch()
+    assert grow(executor=executor, jobs=2) == straight
+    assert (begun / "killed").exists()
