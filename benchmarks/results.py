@@ -88,6 +88,7 @@ an arm is a single recording: the test part is its last 30 %, not another day.""
         """Very unbalanced, and two volunteers lack an activity. Windows of one recording stay on one side of the
 split.""",
         file="imu-hmp.npz",
+        most_seeds=1,
     ),
     Section(
         "Image: Digits-5 (5 styles of digits, 10 digits)",

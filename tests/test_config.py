@@ -182,7 +182,7 @@ LEAST = [
     (
         TrainerConfig,
         "trainer.",
-        {"max_epochs": 1, "min_steps": 0, "batch_size": 2, "devices": 1, "num_nodes": 1, "checkpoint_seconds": 0},
+        {"max_epochs": 1, "batch_size": 2, "devices": 1, "num_nodes": 1, "checkpoint_seconds": 0},
     ),
     (ExpansionConfig, "", {"jobs": 0, "num_sources": 1}),
     (TrainConfig, "", {"jobs": 0, "num_sources": 1, "seed": 0}),

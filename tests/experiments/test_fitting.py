@@ -178,22 +178,8 @@ def test_hardware_that_is_not_there_is_refused(options):
 
 @pytest.mark.parametrize(("max_epochs", "max_steps", "planned"), [(5, 1000, 5), (5, 1, 1), (60, 13, 3), (60, 12, 2)])
 def test_no_pass_begins_behind_the_last_step(make_domain, max_epochs, max_steps, planned):
-    data = six_batches(make_domain)
-    assert planned_epochs(data, TrainerConfig(max_epochs=max_epochs, max_steps=max_steps)) == planned
-
-
-@pytest.mark.parametrize(
-    ("min_steps", "max_steps", "planned"), [(0, 2000, 60), (360, 2000, 60), (361, 2000, 61), (900, 600, 100)]
-)
-def test_a_small_target_is_passed_over_more_often_unless_told_otherwise(make_domain, min_steps, max_steps, planned):
-    data = six_batches(make_domain)
-    assert planned_epochs(data, TrainerConfig(min_steps=min_steps, max_steps=max_steps)) == planned
-    assert planned_epochs(data, TrainerConfig(min_steps=min_steps, max_epochs=7)) == 7
-
-
-def six_batches(make_domain) -> TargetDataModule:
     domain = make_domain("ann", 0, rows=90)
     target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0))
     data = TargetDataModule(target.rows(target.spec), 13, seed=0)
     assert data.steps_per_epoch == 6
-    return data
+    assert planned_epochs(data, TrainerConfig(max_epochs=max_epochs, max_steps=max_steps)) == planned

@@ -21,7 +21,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.fleet import publish, zoo_info
 from hatlit.selection.fine import FINE_SCORES
-from hatlit.selection.protocol import select
+from hatlit.selection.protocol import Verdict, _guesses, select
 from hatlit.selection.statistics import NUM_KERNELS
 from hatlit.zoo.card import Provenance, StatisticsSpec, ZooInfo
 from hatlit.zoo.pairs import Pair
@@ -304,7 +304,7 @@ def deaf(source):
     return replace(source, model=model)
 
 
-@pytest.mark.parametrize(("spoil", "told"), [(blinded, "no finite score"), (deaf, "no better than chance")])
+@pytest.mark.parametrize(("spoil", "told"), [(blinded, "no finite score"), (deaf, "like a guess")])
 def test_where_the_first_candidates_are_of_no_use_the_next_get_a_closer_look(make_zoo, choose, people, spoil, told):
     clones = [(f"a-{name}", people[name][0], spoil(people[name][1])) for name in PEOPLE]
     chosen = choose(make_zoo(*clones, *PEOPLE), 2, keep=0.1)
@@ -313,6 +313,22 @@ def test_where_the_first_candidates_are_of_no_use_the_next_get_a_closer_look(mak
     assert not any(card.id.startswith("a-") for card in chosen.selection.cards)
     assert all(told in one.reason for one in looked_at if one.id.startswith("a-"))
     assert chosen.lines[0] == f"Too few of the first 2 candidates were of use, so {len(looked_at)} got a closer look."
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "labels", "right", "is_a_guess"),
+    [
+        (2, 2, 1, False),  # 2/3 · 2
+        (2, 2, 0, True),  # 2²
+        (7, 7, 1, True),  # 1/4 · 2⁶
+        (7, 7, 2, False),  # 1/16 · 2⁵
+        (1, 1, 1, False),
+    ],
+)
+def test_a_wrong_answer_doubles_the_odds_of_a_guess(num_classes, labels, right, is_a_guess):
+    target = SimpleNamespace(class_names=range(num_classes), split=SimpleNamespace(labelled=range(labels)))
+    verdict = Verdict("ann", "ann", "cnn_nano", 1, accuracy=right / labels)
+    assert _guesses(verdict, target) is is_a_guess
 
 
 def test_where_the_first_candidates_are_of_use_no_more_are_looked_at(everybody, choose):

@@ -15,12 +15,12 @@ def names(several: Names) -> list[str]:
 
 
 def at_least(option: str, config: object, **least: float) -> None:
-    """Refuses numbers that are too small, named as the user types them; those that are not given pass.
+    """Refuses numbers that are too small, named as the user types them.
 
     Raises:
         InputError: one of them is.
     """
     for name, bound in least.items():
         value = getattr(config, name)
-        if value is not None and not value >= bound:
+        if not value >= bound:
             raise InputError(f"--{option}{name} must be at least {bound}, not {value}.")

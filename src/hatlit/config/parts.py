@@ -187,8 +187,7 @@ class TrainerConfig:
     """Options of the Lightning Trainer and of the batches it gets.
 
     Args:
-        max_epochs: passes over the target's training samples; where not given, 60, or more for a small target.
-        min_steps: batches that a small target is given at the least, by more passes, where max_epochs is not given.
+        max_epochs: passes over the target's training samples.
         max_steps: batches after which no further pass begins, so that many unlabelled samples do not take for ever.
         batch_size: samples a step, labelled and unlabelled together.
         augment: whether the student's view is randomly changed while training.
@@ -199,8 +198,7 @@ class TrainerConfig:
         checkpoint_seconds: shortest time between two checkpoints; 0 writes one after each epoch.
     """
 
-    max_epochs: int | None = None
-    min_steps: int = 300
+    max_epochs: int = 60
     max_steps: int = 2000
     batch_size: int = 32
     augment: bool = True
@@ -212,7 +210,7 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         at_least("trainer.", self, max_epochs=1, max_steps=1, batch_size=2, devices=1, num_nodes=1)
-        at_least("trainer.", self, min_steps=0, checkpoint_seconds=0)
+        at_least("trainer.", self, checkpoint_seconds=0)
         if self.batch_size < self.num_processes:
             raise InputError(
                 f"--trainer.batch_size {self.batch_size} leaves some of {self.num_processes} processes without a "

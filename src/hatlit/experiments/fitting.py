@@ -22,9 +22,6 @@ from hatlit.files import write_atomically
 from hatlit.methods.base import TransferMethod
 from hatlit.zoo.fit import quiet_lightning
 
-#: Passes over the rows of a target, where nobody says how many.
-USUAL_EPOCHS = 60
-
 
 class LastCheckpoint(Checkpoint):
     """Keeps the newest state of a run: after an epoch, if the last time was long enough ago, and after the last epoch.
@@ -88,13 +85,8 @@ class EpochCounter(Callback):
 
 
 def planned_epochs(data: TargetDataModule, config: TrainerConfig) -> int:
-    """How many passes there will be: ``max_epochs``, or as many as begin within ``max_steps`` batches.
-
-    Where ``max_epochs`` is not given, it is what most targets need, or as many as make ``min_steps`` batches.
-    """
-    steps = data.steps_per_epoch
-    wanted = config.max_epochs or max(USUAL_EPOCHS, -(-config.min_steps // steps))
-    return min(wanted, -(-config.max_steps // steps))
+    """How many passes there will be: ``max_epochs``, or as many as begin within ``max_steps`` batches."""
+    return min(config.max_epochs, -(-config.max_steps // data.steps_per_epoch))
 
 
 def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Sequence[Callback]) -> L.Trainer:

@@ -34,8 +34,8 @@ FLOAT_BYTES = 4
 #: How many sources are selected where the user does not say.
 DEFAULT_NUM_SOURCES = 5
 
-#: Accuracies this close are equal.
-_ROUNDING = 1e-9
+#: Odds at which a candidate is taken for one that guesses (substantial evidence, by Jeffreys).
+GUESSES = 3.0
 
 #: Unlabelled rows shown to a candidate, for scores that want them.
 UNLABELLED_ROWS = 512
@@ -106,7 +106,7 @@ def select(
     """Chooses the sources worth asking: coarse on cards alone, then fine on the candidates.
 
     Cards may lie. Where fewer of the kept candidates than are wanted turn out to be of use (their answers are finite,
-    and better than chance on the labelled few), the next ones of the coarse ranking get a closer look as well.
+    and no mere guesses on the labelled few), the next ones of the coarse ranking get a closer look as well.
 
     The target's device sends its statistics and receives the candidates' models; what is chosen is then already there,
     so the transfer itself costs nothing more.
@@ -299,7 +299,7 @@ def _fine_stage(
         traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
         if math.isfinite(worth):
             verdict.fine_score = worths[place] = worth
-            of_use += _beats_chance(verdict, len(target.class_names))
+            of_use += not _guesses(verdict, target)
             best[place] = (card, model)
             if len(best) > count:
                 del best[min(best, key=lambda one: (worths[one], -one))]
@@ -310,8 +310,8 @@ def _fine_stage(
         what = "selected" if verdict.selected else "dropped by the fine stage"
         told = f"rank {rank} of {len(order)}" if verdict.fine_score is not None else "no finite score"
         verdict.reason = f"{what}: {told} by {config.fine}"
-        if verdict.fine_score is not None and not _beats_chance(verdict, len(target.class_names)):
-            verdict.reason += ", no better than chance on the labelled few"
+        if verdict.fine_score is not None and _guesses(verdict, target):
+            verdict.reason += ", like a guess on the labelled few"
     if not best:
         why = f"; the first was {verdicts[kept[0]].reason}" if not order else ""
         raise InputError(f"No candidate has a finite score by {config.fine} on this target{why}; use another zoo.")
@@ -342,9 +342,19 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
     )
 
 
-def _beats_chance(verdict: Verdict, num_classes: int) -> bool:
-    """Whether a candidate is right more often than a guess would be; true where no label or one class tells nothing."""
-    return verdict.accuracy is None or num_classes == 1 or verdict.accuracy > 1 / num_classes + _ROUNDING
+def _guesses(verdict: Verdict, target: TargetData) -> bool:
+    """Whether a candidate's answers on the labelled few speak for a guess.
+
+    The rival is a source half-way between a guess, which is right with probability 1/K, and one that is always right. A
+    wrong answer then makes a guess twice as likely as it was, a right one less likely. Two labels, one of them missed,
+    say nothing yet.
+    """
+    if verdict.accuracy is None:
+        return False
+    chance = 1 / len(target.class_names)
+    right = verdict.accuracy * len(target.split.labelled)
+    wrong = len(target.split.labelled) - right
+    return (2 * chance / (1 + chance)) ** right * 2**wrong > GUESSES
 
 
 def _is_finite(candidate: Candidate) -> bool:
