@@ -161,8 +161,8 @@ class ExpandConfig(ExpansionConfig):
         join: how many new domains join in each.
         method: what turns sources and target data into a student.
         seed: of the order in which domains join, of labels, weights and batches.
-        budgets: YAML or JSON file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`, `max_latency_ms`),
-            which go before those of `--device`.
+        budgets: YAML, JSON or CSV file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`,
+            `max_latency_ms`), which go before those of `--device`.
         compare_labels_only: whether a student that learns from the labels alone is trained beside each.
         skip_failed: whether a round ends without the domains whose run failed; else the expansion stops there, and the
             same command tries them again.
