@@ -34,7 +34,8 @@ class ExpansionConfig:
         zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
         sources: how sources are trained where there is no zoo.
         num_sources: how many sources are selected; without it 5, or as many as there are.
-        student: architecture of the student; without it, the modality's smallest.
+        student: architecture of the student; without it, the modality's smallest. `auto` ranks those that the device
+            can carry, or where nothing limits it those up to the size `_tiny`, without training, and takes the best.
         device: what the student sees of a sample.
         selection: which sources are worth asking.
         adapt: fine-tuning of the selected sources before they are frozen, whatever the method.

@@ -20,7 +20,8 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import cached_zoo, open_zoo
 from hatlit.experiments.reopen import Reopened, reopen
-from hatlit.experiments.train import as_sources, settle_student
+from hatlit.experiments.student import settle_student
+from hatlit.experiments.train import as_sources
 from hatlit.files import write_atomically
 from hatlit.fusion.mixer import conditional
 from hatlit.methods.base import METHODS, SelectedSource, TransferTask

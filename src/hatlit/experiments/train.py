@@ -19,7 +19,7 @@ from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
-from hatlit.encoders.base import Classifier, InputSpec, find_encoder
+from hatlit.encoders.base import Classifier, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, counted, human_bytes
 from hatlit.experiments.environment import environment
@@ -31,6 +31,7 @@ from hatlit.experiments.measure import quality
 from hatlit.experiments.memory import peak_bytes, reset_peak
 from hatlit.experiments.report.page import write_report
 from hatlit.experiments.result import Outcome, result_of
+from hatlit.experiments.student import settle_student, with_best_student
 from hatlit.experiments.tracking import WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import provenance_of, save_student
@@ -44,8 +45,7 @@ from hatlit.selection.fine import FINE_SCORES
 from hatlit.selection.protocol import Selection, select
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
-from hatlit.students.device import device_view
-from hatlit.students.skeletons import choose_student
+from hatlit.students.skeletons import AUTO
 from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo
 
@@ -120,6 +120,11 @@ def train_for(
             folder.write_json("environment.json", environment())
             folder.write_json("selection.json", selection.as_dict() if selection else {})
         task = TransferTask(target, student_spec, selected(selection), config, recordings)
+        if config.student == AUTO:
+            with clock("ranking of students"):
+                task = with_best_student(task, folder, display)
+            if not METHODS.get(config.method).needs_sources:  # they were asked for the student's sake alone
+                task, selection = replace(task, sources=()), None
         if config.tune:
             with clock("tuning"):
                 task = replace(task, config=tuned(task, folder, display))
@@ -192,7 +197,7 @@ def check_names(config: TrainConfig) -> None:
     """
     MODALITIES.get(config.modality)
     METHODS.get(config.method)
-    if config.student:
+    if config.student and config.student != AUTO:
         find_encoder(config.student, config.modality)
     asked = config.sources.modality or config.modality
     MODALITIES.get(asked)
@@ -241,19 +246,6 @@ def choose_target(data: DomainSet, asked: DomainSet, config: TrainConfig, displa
     return target
 
 
-def settle_student(target: TargetData, config: TrainConfig) -> tuple[TrainConfig, InputSpec]:
-    """Decides what the student is and what it sees of a sample: the options with its name, and its view.
-
-    Raises:
-        InputError: there can be no such student.
-    """
-    view = device_view(target.spec, config.device)
-    student = choose_student(config.student, view, len(target.class_names), config.device)
-    config = replace(config, student=student)
-    TransferTask(target, view, (), config).new_student()  # one that cannot be is refused before the work
-    return config, view
-
-
 def is_first_process() -> bool:
     """Whether this is the process that writes files and speaks; launchers number the others from one."""
     return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("RANK", "0")) == 0
@@ -265,12 +257,12 @@ def choose_sources(
     """Selects the sources that a method asks, of a zoo or of one that is trained on the other domains of ``data``.
 
     Returns:
-        What was chosen and why; None where the method asks none.
+        What was chosen and why; None where neither the method asks any nor students are ranked by what they say.
 
     Raises:
         InputError: there are no sources that could be asked.
     """
-    if not METHODS.get(config.method).needs_sources:
+    if not METHODS.get(config.method).needs_sources and config.student != AUTO:
         return None
     if zoo is None:
         with clock("zoo"):
