@@ -19,7 +19,7 @@ from hatlit.experiments.study_sources import num_chosen, rank_correlation, true_
 
 QUICK = (
     "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 1 --trainer.accelerator cpu "
-    "--adapt.steps 1 --hat.experts.steps 2 --student cnn_nano --targets ann,bob --seeds 1 --jobs 1"
+    "--adapt.steps 1 --hat.experts.steps 2 --targets ann,bob --seeds 1 --jobs 1"
 ).split()
 
 
