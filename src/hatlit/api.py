@@ -24,15 +24,16 @@ from hatlit.experiments.prepare import (
     choose_sources,
     choose_target,
     selected,
-    settle_student,
     source_domains,
 )
+from hatlit.experiments.student import rank_students, settle_student, with_student
 from hatlit.experiments.train import train_for
 from hatlit.experiments.zoo import provenance_of, save_student
 from hatlit.export.model_card import write_model_card
 from hatlit.export.student import Student
 from hatlit.methods.base import StudentMethod, TransferTask
 from hatlit.options import as_words, parse
+from hatlit.students.skeletons import AUTO
 from hatlit.zoo.store import Zoo
 
 #: How many labels a target of a data set has: so many a class, or such a share.
@@ -121,7 +122,8 @@ def prepare(
     opened = open_zoo(config.zoo, given.asked.modality, config.data) if config.zoo else None
     selection = choose_sources(config, given.asked, given.target, opened, display, Stopwatch())
     recordings = source_domains(config, given.data, selection)
-    return TransferTask(given.target, view, selected(selection), config, recordings)
+    task = TransferTask(given.target, view, selected(selection), config, recordings)
+    return with_student(task, rank_students(task)) if config.student == AUTO else task
 
 
 def keep(method: StudentMethod, task: TransferTask, folder: str | Path) -> Student:

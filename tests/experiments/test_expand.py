@@ -273,6 +273,22 @@ def test_each_domain_gets_the_largest_student_that_fits_its_own_budget(in_this_p
     assert len(summary["rounds"]) == 2
 
 
+def test_what_a_ranking_chose_is_reported(in_this_process, options, display, tmp_path):
+    expand(
+        options(initial="ann,bob", rounds=1, student="auto", device=DeviceConfig(max_parameters=8000), method="kd"),
+        display,
+    )
+    rows, folder = rows_of(tmp_path / "out"), folder_of(tmp_path / "out")
+    report = (folder / "report.md").read_text()
+    assert "What --student auto chose" in report and "hatlit study skeletons" in report
+    for row in rows:
+        kept = json.loads((folder / "runs" / row["run"] / "skeletons.json").read_text())["skeletons"]
+        assert len(kept) == 2
+        assert (row["student"], float(row["student_score"])) == (kept[0]["name"], kept[0]["score"])
+        chosen = " | ".join(f"{one['name']} ({one['score']:.2f})" for one in kept)
+        assert f"| {row['target']} | {chosen} |" in report
+
+
 def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):
     summary = expand(options(selection=SelectionConfig(students=False)), display)
     assert all(set(row["sources"].split()) <= set(summary["initial"]) for row in rows_of(tmp_path / "out"))

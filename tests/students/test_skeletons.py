@@ -4,7 +4,7 @@ import torch
 from hatlit.config import DeviceConfig
 from hatlit.encoders.base import ENCODERS, InputSpec
 from hatlit.errors import InputError
-from hatlit.students.skeletons import choose_student, default_student, skeletons
+from hatlit.students.skeletons import AUTO, choose_student, default_student, fitting, skeletons
 
 SPEC = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(64,), rate=50.0)
 
@@ -78,6 +78,17 @@ def test_the_largest_student_within_the_limits_is_taken(name, limits, chosen):
 def test_limits_that_nothing_keeps_are_refused(name, limits, says):
     with pytest.raises(InputError, match=says):
         choose_student(name, SPEC, 5, DeviceConfig(**limits))
+
+
+def test_what_is_ranked_is_what_fits():
+    assert [one.name for one in fitting(SPEC, 5, DeviceConfig(max_parameters=10**4))] == [
+        one.name for one in skeletons(SPEC, 5) if one.cost.parameters <= 10**4
+    ]
+    unlimited = [one.name for one in fitting(SPEC, 5, DeviceConfig())]
+    assert {name.rpartition("_")[2] for name in unlimited} == {"nano", "tiny"} and len(unlimited) == 8
+    assert choose_student(AUTO, SPEC, 5, DeviceConfig(max_parameters=10**4)) == AUTO
+    with pytest.raises(InputError, match=r"No student fits --device.max_bytes 100"):
+        choose_student(AUTO, SPEC, 5, DeviceConfig(max_bytes=100))
 
 
 def test_choosing_costs_no_random_numbers():

@@ -34,7 +34,8 @@ class ExpansionConfig:
         zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
         sources: how sources are trained where there is no zoo.
         num_sources: how many sources are selected; without it 5, or as many as there are.
-        student: architecture of the student; without it, the modality's smallest.
+        student: architecture of the student; without it, the modality's smallest. `auto` ranks those that the device
+            can carry, or where nothing limits it those up to the size `_tiny`, without training, and takes the best.
         device: what the student sees of a sample.
         selection: which sources are worth asking.
         adapt: fine-tuning of the selected sources before they are frozen, whatever the method.
@@ -161,8 +162,8 @@ class ExpandConfig(ExpansionConfig):
         join: how many new domains join in each.
         method: what turns sources and target data into a student.
         seed: of the order in which domains join, of labels, weights and batches.
-        budgets: YAML or JSON file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`, `max_latency_ms`),
-            which go before those of `--device`.
+        budgets: YAML, JSON or CSV file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`,
+            `max_latency_ms`), which go before those of `--device`.
         compare_labels_only: whether a student that learns from the labels alone is trained beside each.
         skip_failed: whether a round ends without the domains whose run failed; else the expansion stops there, and the
             same command tries them again.

@@ -38,6 +38,7 @@ from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Row
 from hatlit.experiments.prepare import check_names
 from hatlit.experiments.report.expansion import write_expansion
+from hatlit.experiments.student import kept_ranking
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import BESIDE, code_of
 from hatlit.methods.base import METHODS, StudentMethod
@@ -50,11 +51,12 @@ from hatlit.zoo.store import Zoo
 #: The fleet, in the folder of an expansion.
 ZOO = "zoo"
 
-#: Columns of ``results.csv``, a row a target; ``sources`` are those that taught its student.
+#: Columns of ``results.csv``, a row a target; ``sources`` are those that taught its student, and ``student_score`` is
+#: there where ``--student auto`` chose it.
 COLUMNS = (
     *("round", "target", "id", "labels"),
     *SCORES,
-    *("student", "student_parameters", "new_classes", "accuracy_known", "fused_known", "accuracy_new"),
+    *("student", "student_parameters", "student_score", "new_classes", "accuracy_known", "fused_known", "accuracy_new"),
     *("labels_only", "sources", "students_among_sources", "depth", "offered_sources", "offered_students"),
     *("pairs_learned_from", "bytes", "bytes_of_everything", "training_seconds", "run", "failed"),
 )
@@ -290,12 +292,15 @@ def _row(
     moved: Any = RunFolder(path).read_json("result.json")["bytes"] or {"total": 0, "everything": 0}
     selection: Any = RunFolder(path).read_json("selection.json")
     (student,) = Zoo.open(path / "student").cards()
+    ranking = [one._asdict() for one in kept_ranking(RunFolder(path))]
     depth = depths(cards)
     known = {name for card in cards.values() for name in card.class_names}
     return row | {
         **{name: run[name] for name in ("labels", *SCORES, "training_seconds", "run")},
         "student": student.encoder,
         "student_parameters": student.num_parameters,
+        "student_score": ranking[0]["score"] if ranking else None,
+        "ranking": ranking,
         **class_scores((path / "predictions.safetensors").read_bytes(), student.class_names, known),
         "labels_only": beside["accuracy"] if beside and not beside["failed"] else None,
         "sources": list(student.parents),

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
-from hatlit.encoders.base import Classifier, InputSpec, find_encoder
+from hatlit.encoders.base import Classifier, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, counted, human_bytes
 from hatlit.experiments.fitting import make_trainer
 from hatlit.experiments.fleet import cached_zoo
 from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.schedule import SCHEDULES
-from hatlit.methods.base import METHODS, SelectedSource, TransferTask
+from hatlit.methods.base import METHODS, SelectedSource
 from hatlit.selection.fine import FINE_SCORES
 from hatlit.selection.protocol import Selection, Verdict, select
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
-from hatlit.students.device import device_view
-from hatlit.students.skeletons import choose_student
+from hatlit.students.skeletons import AUTO
 from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo
 
@@ -46,7 +44,7 @@ def check_names(config: TrainConfig) -> None:
     """
     MODALITIES.get(config.modality)
     METHODS.get(config.method)
-    if config.student:
+    if config.student and config.student != AUTO:
         find_encoder(config.student, config.modality)
     asked = config.sources.modality or config.modality
     MODALITIES.get(asked)
@@ -95,31 +93,18 @@ def choose_target(data: DomainSet, asked: DomainSet, config: TrainConfig, displa
     return target
 
 
-def settle_student(target: TargetData, config: TrainConfig) -> tuple[TrainConfig, InputSpec]:
-    """Decides what the student is and what it sees of a sample: the options with its name, and its view.
-
-    Raises:
-        InputError: there can be no such student.
-    """
-    view = device_view(target.spec, config.device)
-    student = choose_student(config.student, view, len(target.class_names), config.device)
-    config = replace(config, student=student)
-    TransferTask(target, view, (), config).new_student()  # one that cannot be is refused before the work
-    return config, view
-
-
 def choose_sources(
     config: TrainConfig, data: DomainSet, target: TargetData, zoo: Zoo | None, display: Display, clock: Stopwatch
 ) -> Selection | None:
     """Selects the sources that a method asks, of a zoo or of one that is trained on the other domains of ``data``.
 
     Returns:
-        What was chosen and why; None where the method asks none.
+        What was chosen and why; None where neither the method asks any nor students are ranked by what they say.
 
     Raises:
         InputError: there are no sources that could be asked.
     """
-    if not METHODS.get(config.method).needs_sources:
+    if not METHODS.get(config.method).needs_sources and config.student != AUTO:
         return None
     if zoo is None:
         with clock("zoo"):

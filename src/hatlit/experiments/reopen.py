@@ -15,7 +15,9 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.prepare import choose_target
+from hatlit.experiments.student import kept_ranking
 from hatlit.options import parse
+from hatlit.students.skeletons import AUTO
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Reopened:
 
     Attributes:
         folder: of the run.
-        config: its options.
+        config: its options; a student that was ranked goes by its name.
         asked: the domains as its sources see them.
         target: split and labelled as it was.
     """
@@ -62,4 +64,6 @@ def reopen(run: Path) -> Reopened:
         raise InputError(
             f"The data of target '{target.domain.name}' have changed since '{run}' was trained; train again."
         )
+    if config.student == AUTO:
+        config = replace(config, student=kept_ranking(folder)[0].name)
     return Reopened(folder, config, asked, target)

@@ -19,8 +19,9 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import cached_zoo, open_zoo
-from hatlit.experiments.prepare import as_sources, settle_student
+from hatlit.experiments.prepare import as_sources
 from hatlit.experiments.reopen import Reopened, reopen
+from hatlit.experiments.student import settle_student
 from hatlit.files import write_atomically
 from hatlit.fusion.mixer import conditional
 from hatlit.methods.base import METHODS, SelectedSource, TransferTask

@@ -25,9 +25,10 @@ from hatlit.experiments.fleet import open_zoo, read_asked, read_domains
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.measure import quality
 from hatlit.experiments.memory import peak_bytes, reset_peak
-from hatlit.experiments.prepare import check, choose_sources, choose_target, selected, settle_student, source_domains
+from hatlit.experiments.prepare import check, choose_sources, choose_target, selected, source_domains
 from hatlit.experiments.report.page import write_report
 from hatlit.experiments.result import Outcome, result_of
+from hatlit.experiments.student import settle_student, with_best_student
 from hatlit.experiments.tracking import WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import provenance_of, save_student
@@ -36,6 +37,7 @@ from hatlit.files import file_hash
 from hatlit.fusion.cache import keeping_outputs
 from hatlit.methods.base import METHODS, StudentMethod, TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
+from hatlit.students.skeletons import AUTO
 
 #: The method that stands beside every other one, so that no number stands alone.
 BESIDE = "labels_only"
@@ -108,6 +110,11 @@ def train_for(
             folder.write_json("environment.json", environment())
             folder.write_json("selection.json", selection.as_dict() if selection else {})
         task = TransferTask(target, student_spec, selected(selection), config, recordings)
+        if config.student == AUTO:
+            with clock("ranking of students"):
+                task = with_best_student(task, folder, display)
+            if not METHODS.get(config.method).needs_sources:  # they were asked for the student's sake alone
+                task, selection = replace(task, sources=()), None
         if config.tune:
             with clock("tuning"):
                 task = replace(task, config=tuned(task, folder, display))

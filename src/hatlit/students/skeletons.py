@@ -12,6 +12,12 @@ from hatlit.errors import InputError
 from hatlit.students.budget import Cost, cost
 from hatlit.students.latency import measured_ms
 
+#: What the user names where the student is to be the best of those that fit; see ``hatlit.students.ranking``.
+AUTO = "auto"
+
+#: How the names end of what is tried at most where nothing limits the device.
+LARGEST_UNLIMITED = "_tiny"
+
 
 class Skeleton(NamedTuple):
     """An untrained student architecture: its name in the registry of encoders, and what it costs a device.
@@ -59,11 +65,32 @@ def skeleton(name: str, view: InputSpec, num_classes: int) -> Skeleton:
     return Skeleton(name, cost(model, model.input_spec), measured_ms(name, model, model.input_spec))
 
 
+def fitting(view: InputSpec, num_classes: int, device: DeviceConfig) -> list[Skeleton]:
+    """The skeletons that a device can carry, cheapest first; where nothing limits it, those of at most ``_tiny`` size.
+
+    Raises:
+        InputError: none can, or none can look at such views.
+    """
+    library = skeletons(view, num_classes)
+    if not library:
+        default_student(view)  # says that none can look at such views
+    if not device.limits:
+        small = [place for place, one in enumerate(library, start=1) if one.name.endswith(LARGEST_UNLIMITED)]
+        return library[: small[-1]] if small else library
+    found = [one for one in library if one.fits(device)]
+    if found:
+        return found
+    smallest, fastest = library[0], min(library, key=lambda one: one.milliseconds)
+    raise InputError(
+        f"No student fits {_limits(device)}: the smallest, {_told(smallest)}, and the fastest, {_told(fastest)}."
+    )
+
+
 def choose_student(name: str | None, view: InputSpec, num_classes: int, device: DeviceConfig) -> str:
     """The student of a run: the one named, or the largest within the limits of the device, or the usual one.
 
     Args:
-        name: what the user asks for, if anything.
+        name: what the user asks for, if anything; ``AUTO`` stays as it is where any student fits.
         view: what the device sees.
         num_classes: number of classes it tells apart.
         device: with its limits, if it has any.
@@ -71,20 +98,17 @@ def choose_student(name: str | None, view: InputSpec, num_classes: int, device: 
     Raises:
         InputError: the one named does not fit, none does, or none can look at such views.
     """
+    if name == AUTO:
+        fitting(view, num_classes, device)
+        return AUTO
     if not device.limits:
         return name or default_student(view)
-    library = [skeleton(name, view, num_classes)] if name else skeletons(view, num_classes)
-    fitting = [one.name for one in library if one.fits(device)]
-    if fitting:
-        return fitting[-1]
-    if not library:
-        return default_student(view)  # says that none can look at such views
-    if name:
-        raise InputError(f"The student {_told(library[0])}, more than {_limits(device)}; name a smaller one, or none.")
-    smallest, fastest = library[0], min(library, key=lambda one: one.milliseconds)
-    raise InputError(
-        f"No student fits {_limits(device)}: the smallest, {_told(smallest)}, and the fastest, {_told(fastest)}."
-    )
+    if not name:
+        return fitting(view, num_classes, device)[-1].name
+    asked = skeleton(name, view, num_classes)
+    if not asked.fits(device):
+        raise InputError(f"The student {_told(asked)}, more than {_limits(device)}; name a smaller one, or none.")
+    return name
 
 
 def _told(one: Skeleton) -> str:

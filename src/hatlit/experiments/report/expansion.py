@@ -44,6 +44,11 @@ HOW_CLASSES_ARE_COUNTED = (
     "their sources knew, beside that of the fused sources on the same samples: what was there before the head grew."
 )
 
+HOW_STUDENTS_ARE_RANKED = (
+    "The score was worked out before anything was trained; higher is better. Whether it ranks the students as training "
+    "would is what `hatlit study skeletons` measures, on these data if asked (docs/studies.md)."
+)
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -91,6 +96,11 @@ def _blocks(summary: Mapping[str, Any], finished: Rows, failed: Rows) -> Iterato
     yield Heading("Who is asked again")
     yield Table(_sources(summary))
     yield reuse_picture(summary)
+    choices = [_choice(row) for row in finished if row.get("ranking")]
+    if choices:
+        yield Heading("What --student auto chose")
+        yield Table(choices)
+        yield Paragraph(HOW_STUDENTS_ARE_RANKED)
     yield Heading("Every student")
     yield Table([_student(row) for row in finished])
 
@@ -138,6 +148,23 @@ def _sources(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         }
         for name, one in list(summary["sources"].items())[:MAX_SOURCES]
     ]
+
+
+def _choice(row: Mapping[str, Any]) -> dict[str, str]:
+    first, *others = row["ranking"]
+    largest = max(row["ranking"], key=lambda one: one["parameters"])
+    return {
+        "round": str(row["round"]),
+        "target": row["target"],
+        "chosen": _scored(first),
+        "next": _scored(others[0]) if others else NOTHING,
+        "largest that fits": _scored(largest),
+        "students that fit": str(len(row["ranking"])),
+    }
+
+
+def _scored(one: Mapping[str, Any]) -> str:
+    return f"{one['name']} ({one['score']:.2f})"
 
 
 def _student(row: Mapping[str, Any]) -> dict[str, str]:
