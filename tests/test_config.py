@@ -214,10 +214,6 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
         (lambda: LabelsConfig(fraction=0.0), "--labels.fraction must lie above 0 and at most at 1, not 0.0."),
         (lambda: LabelsConfig(fraction=1.1), "--labels.fraction must lie above 0 and at most at 1, not 1.1."),
         (lambda: SourcesConfig(statistics=","), "--sources.statistics names none"),
-        (
-            lambda: TrainConfig(selection=SelectionConfig(statistics="moments")),
-            "--selection.statistics moments is not among --sources.statistics handcrafted,random_kernels",
-        ),
         (lambda: SelectionConfig(keep=0.0), "--selection.keep must lie above 0 and at most at 1, not 0.0."),
         (lambda: SelectionConfig(keep=1.1), "--selection.keep must lie above 0 and at most at 1, not 1.1."),
         (lambda: MixerConfig(dim=10, heads=4), r"--hat.mixer.dim \(10\) must be a multiple of --hat.mixer.heads \(4\)"),

@@ -35,6 +35,10 @@ def refused(train, tmp_path):
         ("--sources.encoders tcn_tyni", ("Unknown imu encoder 'tcn_tyni'", "tcn_tiny")),
         ("--selection.similarity cosin", ("Unknown similarity 'cosin'", "cosine")),
         ("--selection.statistics handcraft", ("Unknown imu statistic 'handcraft'", "handcrafted")),
+        (
+            "--selection.statistics random_kernels --sources.statistics handcrafted",
+            ("--selection.statistics random_kernels is not among --sources.statistics handcrafted", "add it there"),
+        ),
         ("--selection.fine centroid_acuracy", ("Unknown fine score", "centroid_accuracy")),
         ("--hat.injection.schedule acuracy", ("Unknown injection schedule", "accuracy")),
         ("--hat.injection.loss additiv", ("Unknown injection loss", "additive")),

@@ -74,7 +74,7 @@ def test_each_run_is_a_task_that_says_what_it_takes(ray):
 def test_a_worker_lost_for_good_is_one_failed_row(ray):
     ray.lost = ["bob"]
     rows = {row["target"]: row["failed"] for row in RayRuns(runs_on("ann", "bob", "cid"), RayConfig())}
-    assert rows == {"ann": "", "bob": "RayError: The worker died unexpectedly.", "cid": ""}
+    assert rows == {"ann": "", "bob": "RayError: The worker died unexpectedly", "cid": ""}
 
 
 def test_only_so_many_runs_are_in_rays_hands(ray, monkeypatch):

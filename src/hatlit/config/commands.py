@@ -82,11 +82,6 @@ class ExpansionConfig:
             )
         if self.zoo is not None and self.sources.controls:
             raise InputError("--sources.controls joins sources that are trained here; it cannot change a given --zoo.")
-        if self.zoo is None and self.selection.statistics not in self.sources.statistics:
-            raise InputError(
-                f"--selection.statistics {self.selection.statistics} is not among --sources.statistics "
-                f"{','.join(self.sources.statistics)}, which the cards will carry; add it there."
-            )
         if self.num_sources is not None:
             at_least("", self, num_sources=1)
 

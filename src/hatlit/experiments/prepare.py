@@ -40,7 +40,8 @@ def check_names(config: TrainConfig) -> None:
     """Looks up every name in the options, before anything that takes time.
 
     Raises:
-        InputError: nobody registered one of them; the message names the nearest.
+        InputError: nobody registered one of them, and the message names the nearest; or sources are to be compared by
+            statistics that their cards will not carry.
     """
     MODALITIES.get(config.modality)
     METHODS.get(config.method)
@@ -52,6 +53,11 @@ def check_names(config: TrainConfig) -> None:
     for name in config.sources.statistics:
         STATISTICS.get(name, asked)
         STATISTICS.get(name, config.modality)  # the student's own card carries it, too
+    if config.zoo is None and config.selection.statistics not in config.sources.statistics:
+        raise InputError(
+            f"--selection.statistics {config.selection.statistics} is not among --sources.statistics "
+            f"{','.join(config.sources.statistics)}, which the cards will carry; add it there."
+        )
     SIMILARITIES.get(config.selection.similarity)
     FINE_SCORES.get(config.selection.fine)
     SCHEDULES.get(config.hat.injection.schedule)
