@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hatlit.config import LabelsConfig, Names, TrainConfig, TrainerConfig, names
+from hatlit.config import Names, TrainConfig, TrainerConfig, names
 from hatlit.config.checks import at_least
 from hatlit.datamodules.base import Domain
 from hatlit.datamodules.split import split_domain
@@ -36,14 +36,15 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.fitting import fit, make_trainer
+from hatlit.experiments.fitting import fit, make_trainer, planned_epochs
 from hatlit.experiments.memory import peak_bytes, reset_peak
+from hatlit.experiments.prepare import as_sources
 from hatlit.experiments.report.document import Table
 from hatlit.files import write_atomically
 from hatlit.fusion.consensus import find_consensus
 from hatlit.fusion.experts import voices_of
 from hatlit.fusion.mixer import conditional
-from hatlit.methods.base import METHODS, SelectedSource, TransferTask
+from hatlit.methods.base import METHODS, TransferMethod, TransferTask
 from hatlit.methods.teachers import adapted_sources, frozen_bank, own_experts
 from hatlit.options import parse
 from hatlit.selection.protocol import select
@@ -186,15 +187,19 @@ def zoo_of(point: Point, folder: Path) -> Zoo:
 
 def measure(point: Point, folder: Path) -> dict[str, dict[str, float]]:
     """Seconds and megabytes of each step of one run; ``folder`` is for the zoo."""
-    config = replace(TrainConfig(), trainer=TrainerConfig(max_epochs=1, accelerator="cpu"))
+    config = replace(TrainConfig(num_sources=point.sources), trainer=TrainerConfig(max_epochs=1, accelerator="cpu"))
     domain, zoo, step = domain_of(point), zoo_of(point, folder), Steps()
+    run_by_steps(domain, zoo, config, step, "an epoch")
+    return {"seconds": step.seconds, "megabytes": step.megabytes}
+
+
+def run_by_steps(domain: Domain, zoo: Zoo, config: TrainConfig, step: Steps, training: str) -> TransferTask:
+    """Does what ``hatlit train`` does, one step after another; training has the name that it is given."""
     with step("split"):
-        target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0))
+        target = TargetData(domain, split_domain(domain, config.labels, config.seed))
     with step("selection"):
-        selection = select(zoo, target, config.selection, point.sources, 0, lambda line: None)
-    chosen = zip(selection.cards, selection.models, strict=True)
-    sources = [SelectedSource(card.id, card.encoder, model, card.class_names) for card, model in chosen]
-    task = TransferTask(target, target.spec, sources, config)
+        selection = select(zoo, target, config.selection, config.num_sources, config.seed, lambda line: None)
+    task = TransferTask(target, target.spec, as_sources(selection.cards, selection.models), config)
     with step("adaptation"):
         adapted_sources(task)
     with step("experts"):
@@ -203,15 +208,23 @@ def measure(point: Point, folder: Path) -> dict[str, dict[str, float]]:
         bank = frozen_bank(task, experts=experts)
     with step("consensus"):
         said = conditional(bank.probabilities)
-        find_consensus(said, target.train_labels, voices_of(said, target.train_labels, point.sources))
+        find_consensus(said, target.train_labels, voices_of(said, target.train_labels, len(task.sources)))
     del bank
-    method = METHODS.get("hat").build(task)  # of what is there by now
-    batches = TargetDataModule(method.rows(task), config.trainer.batch_size, 0, config.trainer.augment)
-    with step("an epoch"):
-        fit(method, batches, make_trainer(config.trainer, [], []), 0, None)
+    with step("building"):
+        method = METHODS.get("hat").build(task)  # of what is there by now
+    train(method, task, step, training)
     with step("test"):
         method.predict(target.test_rows(method.view))
-    return {"seconds": step.seconds, "megabytes": step.megabytes}
+    return task
+
+
+def train(method: TransferMethod, task: TransferTask, step: Steps, training: str) -> None:
+    """Fits a method to its rows."""
+    config = task.config
+    batches = TargetDataModule(method.rows(task), config.trainer.batch_size, config.seed, config.trainer.augment)
+    with step(training):
+        planned = replace(config.trainer, max_epochs=planned_epochs(batches, config.trainer))
+        fit(method, batches, make_trainer(planned, [], []), config.seed, None)
 
 
 def asked_of(point: Point) -> dict[str, dict[str, float]]:

@@ -145,14 +145,14 @@ class SelectionConfig:
         statistics: what cards and target compare in the coarse stage.
         similarity: how they compare it.
         keep: share of the sources that the coarse stage keeps (eta), never fewer than `num_sources`.
-        fine: score of the candidates on the labelled few.
+        fine: score of the candidates on the labelled few, and on what is not labelled.
         students: whether students that have become sources may be asked, or only sources that had all labels.
     """
 
     statistics: str = "random_kernels"
     similarity: str = "rbf_mmd"
     keep: float = 0.3
-    fine: str = "centroid_accuracy"
+    fine: str = "centroid_accuracy_agreement"
     students: bool = True
 
     def __post_init__(self) -> None:

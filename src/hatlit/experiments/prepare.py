@@ -167,4 +167,5 @@ def _source_row(verdict: Verdict) -> dict[str, str]:
         "likeness": f"{verdict.coarse_score:.2f}" if verdict.coarse_score is not None else "-",
         "fine score": f"{verdict.fine_score:.3f}",
         "accuracy on the labelled": f"{verdict.accuracy:.2f}" if verdict.accuracy is not None else "-",
+        "agreement": f"{verdict.agreement:.2f}",
     }

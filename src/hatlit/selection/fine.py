@@ -28,6 +28,7 @@ class Candidate:
         source_centroids: mean feature (feature_dim,) of the source's own data, by class; only classes the source knows.
         unlabelled_probabilities: (U, K) float64 predictions on unlabelled samples.
         seed: for scores that draw at random.
+        agreement: with other candidates about the unlabelled samples, from 0 to 1; 1 where there is nothing to compare.
     """
 
     probabilities: np.ndarray
@@ -36,6 +37,7 @@ class Candidate:
     source_centroids: dict[int, np.ndarray]
     unlabelled_probabilities: np.ndarray
     seed: int
+    agreement: float = 1.0
 
 
 #: An entry of the registry: maps a candidate to its score, higher = better.
@@ -88,6 +90,19 @@ def centroid_accuracy(candidate: Candidate) -> float:
         InputError: there are no labels.
     """
     return centroid(candidate) * accuracy(candidate)
+
+
+@register_fine_score()
+def centroid_accuracy_agreement(candidate: Candidate) -> float:
+    """Centroid times accuracy times agreement with the other candidates about unlabelled samples.
+
+    Labels are few, so that many candidates get as many of them right, and some by luck; what is right on other samples
+    as well agrees with others that are.
+
+    Raises:
+        InputError: there are no labels.
+    """
+    return centroid_accuracy(candidate) * candidate.agreement
 
 
 @register_fine_score()

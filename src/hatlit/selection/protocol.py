@@ -8,21 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hatlit.config import SelectionConfig
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
+from hatlit.selection.closer_look import CloserLook, is_finite, look_at
 from hatlit.selection.coarse import best_first, coarse
-from hatlit.selection.fine import FINE_SCORES, Candidate
-from hatlit.selection.labels import UNKNOWN, align, to_target_classes
+from hatlit.selection.fine import FINE_SCORES, accuracy
 from hatlit.selection.learned import ENOUGH_TARGETS, Experience, LearningSimilarity, experience_of
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import Profile, profile
 from hatlit.selection.traffic import Traffic
-from hatlit.types import UNLABELLED
 from hatlit.zoo.card import Card
 from hatlit.zoo.index import CardIndex
 from hatlit.zoo.store import Zoo
@@ -34,11 +31,8 @@ FLOAT_BYTES = 4
 #: How many sources are selected where the user does not say.
 DEFAULT_NUM_SOURCES = 5
 
-#: Odds at which a candidate is taken for one that guesses (substantial evidence, by Jeffreys).
-GUESSES = 3.0
-
-#: Unlabelled rows shown to a candidate, for scores that want them.
-UNLABELLED_ROWS = 512
+#: Models held while others are looked at, by how many are wanted: a few more, as ranks change when others join.
+HELD = 2
 
 
 @dataclass(slots=True)
@@ -53,6 +47,7 @@ class Verdict:
         coarse_score: likeness of its statistics to the target's, None where it was not compared.
         fine_score: its worth on the labelled few, None where it did not get that far or is not finite.
         accuracy: share of the labelled few that it classifies correctly, None where it did not get that far.
+        agreement: with the other candidates about unlabelled samples, from 0 to 1, None where it did not get that far.
         selected: whether it is one of the chosen.
         reason: why it was kept or dropped.
     """
@@ -64,6 +59,7 @@ class Verdict:
     coarse_score: float | None = None
     fine_score: float | None = None
     accuracy: float | None = None
+    agreement: float | None = None
     selected: bool = False
     reason: str = ""
 
@@ -106,7 +102,8 @@ def select(
     """Chooses the sources worth asking: coarse on cards alone, then fine on the candidates.
 
     Cards may lie. Where fewer of the kept candidates than are wanted turn out to be of use (their answers are finite,
-    and no mere guesses on the labelled few), the next ones of the coarse ranking get a closer look as well.
+    no mere guesses on the labelled few, and not without agreement with those of others), the next ones of the coarse
+    ranking get a closer look as well.
 
     The target's device sends its statistics and receives the candidates' models; what is chosen is then already there,
     so the transfer itself costs nothing more.
@@ -271,95 +268,84 @@ def _fine_stage(
     verdicts: list[Verdict],
     traffic: Traffic,
 ) -> tuple[Sequence[int], list[tuple[Card, Classifier]]]:
-    """Asks the kept candidates, one at a time, and holds no more than the ``count`` best.
+    """Asks the kept candidates, one at a time, and holds few more than the ``count`` best.
 
     Returns:
         The rows of all that were asked, more than were kept where too few of those are of use; and the chosen.
     """
     score = FINE_SCORES.get(config.fine)
-    worths = np.full(len(ranked), np.nan)
-    best: dict[int, tuple[Card, Classifier]] = {}
+    held = _Held(zoo, index, HELD * count)
+    look = CloserLook(len(target.class_names))
     kept: list[int] = []
-    of_use = 0
+    answered: list[int] = []
     for place, row in enumerate(ranked):
-        if place >= num_kept and of_use >= count:
+        if place >= num_kept and look.of_use >= count:
             break
         kept.append(row)
         verdict = verdicts[row]
         try:
-            card = zoo.candidate(index, row)
-            model = zoo.load(card.id, card)
+            card, model = held.load(row)
         except InputError as fault:
             verdict.reason = f"dropped: {_as_reason(str(fault))}"
             continue
         candidate = look_at(card, model, target, seed + place)
-        worth = score(candidate) if _is_finite(candidate) else math.nan
         verdict.reason = ""
-        verdict.accuracy = FINE_SCORES.get("accuracy")(candidate) if len(candidate.labels) else None
+        verdict.accuracy = accuracy(candidate) if len(candidate.labels) else None
         traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
+        if is_finite(candidate):
+            look.add(candidate)
+            answered.append(row)
+            held.keep(row, card, model, score(candidate))
+    worths = dict.fromkeys(kept, math.nan)
+    doubts: dict[int, str] = {}
+    for row, (candidate, doubt) in zip(answered, look.judged(), strict=True):
+        worth, verdict = score(candidate), verdicts[row]
+        verdict.agreement, doubts[row] = candidate.agreement, doubt
         if math.isfinite(worth):
-            verdict.fine_score = worths[place] = worth
-            of_use += not _guesses(verdict, target)
-            best[place] = (card, model)
-            if len(best) > count:
-                del best[min(best, key=lambda one: (worths[one], -one))]
-    order = [place for place in best_first(worths[: len(kept)]).tolist() if not verdicts[kept[place]].reason]
-    for rank, place in enumerate(order, start=1):
-        verdict = verdicts[kept[place]]
-        verdict.selected = place in best
+            verdict.fine_score = worths[row] = worth
+    order = [kept[place] for place in best_first(np.array([worths[row] for row in kept])).tolist()]
+    order = [row for row in order if not verdicts[row].reason]
+    chosen = [row for row in order if verdicts[row].fine_score is not None][:count]
+    for rank, row in enumerate(order, start=1):
+        verdict = verdicts[row]
+        verdict.selected = row in chosen
         what = "selected" if verdict.selected else "dropped by the fine stage"
         told = f"rank {rank} of {len(order)}" if verdict.fine_score is not None else "no finite score"
-        verdict.reason = f"{what}: {told} by {config.fine}"
-        if verdict.fine_score is not None and _guesses(verdict, target):
-            verdict.reason += ", like a guess on the labelled few"
-    if not best:
+        doubt = f", {doubts[row]}" if verdict.fine_score is not None and doubts[row] else ""
+        verdict.reason = f"{what}: {told} by {config.fine}{doubt}"
+    if not chosen:
         why = f"; the first was {verdicts[kept[0]].reason}" if not order else ""
         raise InputError(f"No candidate has a finite score by {config.fine} on this target{why}; use another zoo.")
-    return kept, [best[place] for place in order if place in best]
+    return kept, [held.get(row) for row in chosen]
 
 
-def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:
-    """Runs one candidate on the labelled few, and on some unlabelled rows, of a target."""
-    columns = align(card.class_names, target.class_names)
-    labelled = torch.nonzero(target.train_labels != UNLABELLED).flatten()
-    unlabelled = torch.nonzero(target.train_labels == UNLABELLED).flatten()[:UNLABELLED_ROWS]
+class _Held:
+    """The models of the candidates that seemed best when they were looked at; the others are read again if need be."""
 
-    @torch.no_grad()
-    def run(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        parts = rows.split(model.input_spec.rows_a_pass)
-        answers = [model.both(target.view(model.input_spec, part)) for part in parts]
-        features, logits = (torch.cat(several) for several in zip(*answers, strict=True))
-        return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
+    def __init__(self, zoo: Zoo, index: CardIndex, most: int) -> None:
+        self._zoo, self._index, self._most = zoo, index, most
+        self._worths: dict[int, float] = {}
+        self._models: dict[int, tuple[Card, Classifier]] = {}
 
-    features, probabilities = run(labelled)
-    centroids = {
-        number: np.array(card.centroids[column])
-        for number, column in enumerate(columns)
-        if column != UNKNOWN and card.centroids[column] is not None
-    }
-    return Candidate(
-        probabilities, target.train_labels[labelled].numpy(), features, centroids, run(unlabelled)[1], seed
-    )
+    def load(self, row: int) -> tuple[Card, Classifier]:
+        """Reads a candidate.
 
+        Raises:
+            InputError: its card or its weights are of no use.
+        """
+        card = self._zoo.candidate(self._index, row)
+        return card, self._zoo.load(card.id, card)
 
-def _guesses(verdict: Verdict, target: TargetData) -> bool:
-    """Whether a candidate's answers on the labelled few speak for a guess.
+    def keep(self, row: int, card: Card, model: Classifier, worth: float) -> None:
+        """Holds a model, and lets go of the one that seems worst where there are too many."""
+        self._worths[row] = worth if math.isfinite(worth) else -math.inf
+        self._models[row] = card, model
+        if len(self._models) > self._most:
+            del self._models[min(self._models, key=lambda one: self._worths[one])]
 
-    The rival is a source half-way between a guess, which is right with probability 1/K, and one that is always right. A
-    wrong answer then makes a guess twice as likely as it was, a right one less likely. Two labels, one of them missed,
-    say nothing yet.
-    """
-    if verdict.accuracy is None:
-        return False
-    chance = 1 / len(target.class_names)
-    right = verdict.accuracy * len(target.split.labelled)
-    wrong = len(target.split.labelled) - right
-    return (2 * chance / (1 + chance)) ** right * 2**wrong > GUESSES
-
-
-def _is_finite(candidate: Candidate) -> bool:
-    outputs = (candidate.probabilities, candidate.features, candidate.unlabelled_probabilities)
-    return all(np.isfinite(array).all() for array in outputs)
+    def get(self, row: int) -> tuple[Card, Classifier]:
+        """A candidate that was looked at."""
+        return self._models[row] if row in self._models else self.load(row)
 
 
 def _numbers_of_centroids(card: Card) -> int:

@@ -89,6 +89,7 @@ def _selection_rows(selection: Selection) -> list[dict[str, str]]:
             "size": human_bytes(verdict.size_bytes),
             "likeness": _number(verdict.coarse_score),
             "fine score": _number(verdict.fine_score),
+            "agreement": _number(verdict.agreement),
             "why": verdict.reason,
         }
         for verdict in selection.verdicts[:SOURCES_SHOWN]

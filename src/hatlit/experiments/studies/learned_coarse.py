@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,10 +28,11 @@ from hatlit.experiments.study_sources import (
     zoo_of,
 )
 from hatlit.experiments.summary import percent
+from hatlit.selection.agreement import with_agreement
+from hatlit.selection.closer_look import look_at
 from hatlit.selection.coarse import best_first, coarse
-from hatlit.selection.fine import FINE_SCORES, accuracy
+from hatlit.selection.fine import FINE_SCORES, Candidate, accuracy
 from hatlit.selection.learned import Experience, experience_of
-from hatlit.selection.protocol import look_at
 from hatlit.zoo.card import Card
 from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
@@ -41,20 +42,6 @@ LEARNED, USUAL, PAPER = "learned", SelectionConfig().similarity, "cosine"
 
 #: Stands among the values for as many earlier targets as there are.
 ALL = "all"
-
-
-class Seen(NamedTuple):
-    """What a target's device saw of one source on the labelled few.
-
-    Attributes:
-        accuracy: share of them that the source classified correctly.
-        labels: how many they were.
-        worth: by the fine score of the options.
-    """
-
-    accuracy: float
-    labels: int
-    worth: float
 
 
 @register_study()
@@ -123,7 +110,7 @@ class _Looks:
     def __init__(self, task: StudyTask) -> None:
         self._task = task
         self._models: dict[str, Classifier] = {}
-        self._seen: dict[tuple[str, str, int], Seen] = {}
+        self._seen: dict[tuple[str, str, int], Candidate] = {}
         self._true: dict[tuple[str, str], float] = {}
 
     def at(self, name: str, seed: int, values: Sequence[int | None]) -> list[Row]:
@@ -133,14 +120,16 @@ class _Looks:
         cards = usable_cards(zoo, target, config.students)
         count = num_chosen(task.config.num_sources, len(cards))
         truth = np.array([self._truth(zoo, card, target) for card in cards])
-        worth = np.array([self._look(zoo, card, target, seed).worth for card in cards])
+        seen = [self._look(zoo, card, target, seed) for card in cards]
+        score = FINE_SCORES.get(config.fine)
         own, published = profiles(zoo, cards, target, config.statistics)
         earlier = [card for card in cards if card.domain in task.data.names]
         earlier = [earlier[place] for place in np.random.default_rng(seed).permutation(len(earlier))]
 
         def row(similarity: str, label: str, experience: Experience | None = None) -> Row:
             scores, kept = coarse(own, published, similarity, config.keep, count, experience)
-            chosen = kept[best_first(worth[kept])[:count]]
+            worth = np.array([score(one) for one in with_agreement([seen[place] for place in kept])])
+            chosen = kept[best_first(worth)[:count]]
             return {
                 "similarity": label,
                 "target": name,
@@ -175,16 +164,14 @@ class _Looks:
         _, kept = coarse(own, published, USUAL, config.selection.keep, count)
         seen = {card.id: self._look(zoo, card, target, seed) for card in (cards[place] for place in kept)}
         return [
-            Pair(source=source, target=joined.id, accuracy=one.accuracy, labels=one.labels)
+            Pair(source=source, target=joined.id, accuracy=accuracy(one), labels=len(one.labels))
             for source, one in seen.items()
         ]
 
-    def _look(self, zoo: Zoo, card: Card, target: TargetData, seed: int) -> Seen:
+    def _look(self, zoo: Zoo, card: Card, target: TargetData, seed: int) -> Candidate:
         key = card.id, target.domain.name, seed
         if key not in self._seen:
-            found = look_at(card, self._model(zoo, card), target, seed)
-            worth = FINE_SCORES.get(self._task.config.selection.fine)(found)
-            self._seen[key] = Seen(accuracy(found), len(found.labels), worth)
+            self._seen[key] = look_at(card, self._model(zoo, card), target, seed)
         return self._seen[key]
 
     def _truth(self, zoo: Zoo, card: Card, target: TargetData) -> float:

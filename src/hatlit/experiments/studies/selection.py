@@ -26,9 +26,10 @@ from hatlit.experiments.study_sources import (
     zoo_of,
 )
 from hatlit.experiments.summary import percent
+from hatlit.selection.agreement import with_agreement
+from hatlit.selection.closer_look import look_at
 from hatlit.selection.coarse import best_first, coarse
 from hatlit.selection.fine import FINE_SCORES
-from hatlit.selection.protocol import look_at
 
 #: The share of the accuracy that the finding takes for all of it.
 ENOUGH = 0.99
@@ -102,12 +103,13 @@ def _look(task: StudyTask, name: str, seed: int, shares: Sequence[float]) -> lis
     target, zoo = target_of(task, name, seed), zoo_of(task, name)
     cards = usable_cards(zoo, target, task.config.selection.students)
     count = num_chosen(config.num_sources, len(cards))
-    truth, fine = np.empty(len(cards)), np.empty((len(FINE_SCORES.names()), len(cards)))
+    truth, looks = np.empty(len(cards)), []
     for place, card in enumerate(cards):
         model = zoo.load(card.id)
-        candidate = look_at(card, model, target, seed + place)
+        looks.append(look_at(card, model, target, seed + place))
         truth[place] = true_accuracy(card, model, target)
-        fine[:, place] = [FINE_SCORES.get(score)(candidate) for score in FINE_SCORES.names()]
+    candidates = with_agreement(looks)
+    fine = np.array([[FINE_SCORES.get(score)(one) for one in candidates] for score in FINE_SCORES.names()])
     worth = fine[FINE_SCORES.names().index(config.selection.fine)]
     own, published = profiles(zoo, cards, target, config.selection.statistics)
 

@@ -1,0 +1,102 @@
+"""What does a run cost from a zoo of a hundred sources to a finished student, beside the student alone?
+
+    python benchmarks/whole_run.py
+
+The fleet is simulated; all options are those of ``hatlit train``. Each repeat has another draw of labels and an empty
+cache, and trains the same student on the labels alone as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from growth import Steps, run_by_steps, train
+from hatlit.config import TrainConfig, TrainerConfig
+from hatlit.config.checks import at_least
+from hatlit.datamodules.base import DomainSet
+from hatlit.datamodules.synthetic.imu import ACTIVITIES, build_fleet
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display
+from hatlit.experiments.fleet import sources_of_all
+from hatlit.files import write_atomically
+from hatlit.methods.base import METHODS
+from hatlit.options import parse
+
+#: The step that all others are compared with.
+ALONE = "the student alone: training"
+
+
+@dataclass
+class WholeRunConfig:
+    """Times every stage of a run on an IMU zoo.
+
+    Args:
+        sources: in the zoo.
+        repeats: runs.
+        jobs: processes that train the sources, which is not timed.
+        max_epochs: passes over the target's rows, of HaT and of the student alone; also of the sources.
+        out: JSON file for the figures; empty only prints them.
+    """
+
+    sources: int = 100
+    repeats: int = 5
+    jobs: int = 2
+    max_epochs: int = TrainerConfig().max_epochs
+    out: str = "benchmarks/results/whole_run.json"
+
+    def __post_init__(self) -> None:
+        at_least("", self, sources=1, repeats=1, jobs=1, max_epochs=1)
+
+
+def measure(config: WholeRunConfig, display: Display) -> dict[str, float]:
+    """Median seconds by stage, in the order of a run."""
+    *others, target = build_fleet(config.sources + 1)
+    trainer = TrainerConfig(max_epochs=config.max_epochs, accelerator="cpu")
+    usual = replace(TrainConfig(), jobs=config.jobs, trainer=trainer)
+    usual = replace(usual, sources=replace(usual.sources, max_epochs=min(usual.sources.max_epochs, config.max_epochs)))
+    zoo = sources_of_all(DomainSet("simulated", "imu", tuple(others), ACTIVITIES), usual, display)
+    seconds: list[dict[str, float]] = []
+    for seed in display.track(range(config.repeats), "runs"):
+        step = Steps()
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ["HATLIT_CACHE"] = cache
+            task = run_by_steps(target, zoo, replace(usual, seed=seed), step, "training")
+            alone = replace(task, config=replace(task.config, method="labels_only"), sources=())
+            train(METHODS.get("labels_only").build(alone), alone, step, ALONE)
+        seconds.append(step.seconds)
+    return {stage: median(one[stage] for one in seconds) for stage in seconds[0]}
+
+
+def table_of(seconds: dict[str, float]) -> list[dict[str, str]]:
+    """A row a stage, and one for all of HaT."""
+    whole = {"all of HaT": sum(value for stage, value in seconds.items() if stage != ALONE)}
+    return [
+        {"stage": stage, "seconds": f"{value:.2f}", "of the student alone": f"{value / seconds[ALONE]:.2f}"}
+        for stage, value in (seconds | whole).items()
+    ]
+
+
+def main(words: list[str]) -> int:
+    """Prints the table, and writes the figures."""
+    display = Display()
+    try:
+        config = parse(WholeRunConfig, "whole_run", "What does a whole run cost, stage by stage?", words)
+        seconds = measure(config, display)
+    except InputError as error:
+        print(f"whole_run: {error}", file=sys.stderr)
+        return 2
+    display.table(f"a run on a zoo of {config.sources}, medians of {config.repeats}", table_of(seconds))
+    if config.out:
+        facts = {"sources": config.sources, "repeats": config.repeats, "load": round(os.getloadavg()[0], 1)}
+        write_atomically(Path(config.out), json.dumps({**facts, "seconds": seconds}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""A closer look at candidates: what each makes of the target's samples, and which of them are of use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hatlit.datamodules.target.data import TargetData
+from hatlit.encoders.base import Classifier
+from hatlit.selection.agreement import Agreement
+from hatlit.selection.fine import Candidate, accuracy
+from hatlit.selection.labels import UNKNOWN, align, to_target_classes
+from hatlit.types import UNLABELLED
+from hatlit.zoo.card import Card
+
+#: Odds at which a candidate is taken for one that guesses (substantial evidence, by Jeffreys).
+GUESSES = 3.0
+
+#: A candidate that agrees with the others less than this looks at something else than they do, or at nothing.
+LEAST_AGREEMENT = 0.1
+
+#: Unlabelled rows shown to a candidate, for scores that want them.
+UNLABELLED_ROWS = 512
+
+
+class Judged(NamedTuple):
+    """A candidate beside all others.
+
+    Attributes:
+        candidate: with its agreement.
+        doubt: why it is hardly of use; empty where it is.
+    """
+
+    candidate: Candidate
+    doubt: str
+
+
+class CloserLook:
+    """The candidates that were looked at so far, judged together.
+
+    Args:
+        num_classes: of the target (K).
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self._num_classes = num_classes
+        self._agreement = Agreement()
+        self._candidates: list[Candidate] = []
+        self._guesses: list[bool] = []
+
+    def add(self, candidate: Candidate) -> None:
+        """One more, whose answers are finite."""
+        labels = len(candidate.labels)
+        self._candidates.append(candidate)
+        self._agreement.add(candidate)
+        self._guesses.append(bool(labels) and guesses(accuracy(candidate), labels, self._num_classes))
+
+    def judged(self) -> list[Judged]:
+        """Every candidate, in the order in which they were added."""
+        return [
+            Judged(replace(candidate, agreement=agreement), _doubt(guess, agreement))
+            for candidate, guess, agreement in zip(
+                self._candidates, self._guesses, self._agreement.of_each().tolist(), strict=True
+            )
+        ]
+
+    @property
+    def of_use(self) -> int:
+        """How many there is no doubt about."""
+        agreements = self._agreement.of_each().tolist()
+        return sum(not _doubt(*both) for both in zip(self._guesses, agreements, strict=True))
+
+
+def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:
+    """Runs one candidate on the labelled few, and on some unlabelled rows, of a target."""
+    columns = align(card.class_names, target.class_names)
+    labelled = torch.nonzero(target.train_labels != UNLABELLED).flatten()
+    unlabelled = torch.nonzero(target.train_labels == UNLABELLED).flatten()[:UNLABELLED_ROWS]
+
+    @torch.no_grad()
+    def run(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        parts = rows.split(model.input_spec.rows_a_pass)
+        answers = [model.both(target.view(model.input_spec, part)) for part in parts]
+        features, logits = (torch.cat(several) for several in zip(*answers, strict=True))
+        return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
+
+    features, probabilities = run(labelled)
+    centroids = {
+        number: np.array(card.centroids[column])
+        for number, column in enumerate(columns)
+        if column != UNKNOWN and card.centroids[column] is not None
+    }
+    return Candidate(
+        probabilities, target.train_labels[labelled].numpy(), features, centroids, run(unlabelled)[1], seed
+    )
+
+
+def guesses(accuracy: float, labels: int, num_classes: int) -> bool:
+    """Whether a candidate's answers on the labelled few speak for a guess.
+
+    The rival is a source half-way between a guess, which is right with probability 1/K, and one that is always right. A
+    wrong answer then makes a guess twice as likely as it was, a right one less likely. Two labels, one of them missed,
+    say nothing yet.
+    """
+    chance, right = 1 / num_classes, accuracy * labels
+    wrong = labels - right
+    return (2 * chance / (1 + chance)) ** right * 2**wrong > GUESSES
+
+
+def is_finite(candidate: Candidate) -> bool:
+    """Whether all that a candidate answered are finite numbers."""
+    outputs = (candidate.probabilities, candidate.features, candidate.unlabelled_probabilities)
+    return all(np.isfinite(array).all() for array in outputs)
+
+
+def _doubt(guess: bool, agreement: float) -> str:
+    if guess:
+        return "like a guess on the labelled few"
+    return "in agreement with hardly any other" if agreement < LEAST_AGREEMENT else ""
