@@ -142,7 +142,7 @@ def test_sources_in_memory_need_no_zoo(zoo_of_two, ann):
         ("samples", None, {}, "need labels={row: class name}"),
         ("samples", LABELS, {"root": "here"}, "Samples in memory have no root"),
         ("samples", LABELS, {"num_source": 3}, "Unknown option 'num_source': did you mean --num_sources"),
-        ("samples", LABELS, {"trainer": {"max_epochs": "many"}}, "--trainer.max_epochs must be int"),
+        ("samples", LABELS, {"trainer": {"max_epochs": "many"}}, "--trainer.max_epochs must be a whole number"),
         ("samples", LABELS, {"trainer": {"devices": 2}}, "trains in one process"),
         ("samples", {0: "jump"}, {}, "no class name in common with the target"),
         ("samples", LABELS, {"tune": 2}, "--tune needs two labels of each class"),

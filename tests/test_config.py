@@ -129,7 +129,7 @@ def test_shipped_settings_change_something(path):
     ("content", "says"),
     [
         ("hat:\n  mixer:\n    prior_weights: 0.0\n", "prior_weights"),
-        ("hat:\n  mixer:\n    prior_weight: none\n", "must be float"),
+        ("hat:\n  mixer:\n    prior_weight: none\n", "must be a number"),
         ("hat:\n  mixer: 3\n", "group of options"),
     ],
 )

@@ -202,6 +202,21 @@ class TestPlugin:
         with pytest.raises(InputError, match=r"^The thing name 'mine' is already taken"):
             load_plugin(self.write(folder, ""))
 
+    def test_it_may_be_the_first_to_import_what_is_built_in(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry_module, "SHARED", Registry("thing", home="house"), raising=False)
+        (folder / "house").mkdir()
+        (folder / "house" / "__init__.py").touch()
+        (folder / "house" / "above.py").write_text("from house.below import LAST\n")
+        (folder / "house" / "below.py").write_text(
+            "from hatlit.registry import SHARED\n\n@SHARED.register()\ndef built_in(): ...\n\nLAST = 1\n"
+        )
+        file = self.write(folder, "")
+        file.write_text(f"import house.below\n{file.read_text()}")
+        load_plugin(file)
+        assert registry_module.SHARED.names() == ["built_in", "mine"]  # type: ignore[attr-defined]
+
     @pytest.mark.parametrize("missing", ["nowhere.py", "."])
     def test_a_missing_one(self, folder: Path, missing: str) -> None:
         with pytest.raises(InputError, match="There is no plugin file"):

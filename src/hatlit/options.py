@@ -21,6 +21,9 @@ C = TypeVar("C")
 #: Signs of a message about options, which may repeat what a file says.
 LONGEST = 1000
 
+#: Types of values as a message calls them.
+TYPES = {"NoneType": "nothing", "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+
 #: The shipped settings: one file a method or modality whose defaults differ from those of the dataclasses.
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -154,13 +157,13 @@ def _unknown_option(*matches: re.Match[str] | None) -> str:
 def _wrong_value(text: str) -> str:
     """What a value must be and what it is instead, from the parser's many lines about it."""
     classes = re.findall(r"Expected an? <class '(\w+)'>", text)
-    choices = re.findall(r"Expected an? typing\.Literal\[(.*?)\]", text)
+    choices = re.findall(r"'[^']*'", " ".join(re.findall(r"Expected an? typing\.Literal\[(.*?)\]", text)))
     given = re.search(r"(?:Given value|Got value): (.*)", text)
-    wanted = [*choices, *("nothing" if name == "NoneType" else name for name in classes)]
+    wanted = [*choices, *(TYPES.get(name, name) for name in classes)]
     if not wanted or not given:
         return f": {_on_one_line(text)}"
     # YAML takes a bare off for false, and tells nobody.
-    hint = "; put off in quotes" if given[1].strip() == "False" and "'off'" in " ".join(choices) else ""
+    hint = "; put off in quotes" if given[1].strip() == "False" and "'off'" in choices else ""
     return f" must be {' or '.join(dict.fromkeys(wanted))}, not '{given[1].strip()}'" + hint
 
 

@@ -11,7 +11,7 @@ import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -75,7 +75,7 @@ class Registry(Generic[T]):
 
     def add(self, name: str, value: T, modality: str | None = None) -> None:
         """Enters one object under a name; see ``register``."""
-        if _plugin is not None:
+        if _plugin is not None and not self._is_built_in(value):
             self._discover()  # what is built in comes first, so that a clash is the plugin's to mend
         taken = self._entries.get((modality, name))
         if taken is not None and taken.value is not value:
@@ -86,8 +86,13 @@ class Registry(Generic[T]):
             )
         self._entries[modality, name] = Entry(name, modality, value)
 
-    def get(self, name: str, modality: str | None = None) -> T:
+    def get(self, name: str, modality: str | None = None, also: Iterable[str] = ()) -> T:
         """Looks a name up.
+
+        Args:
+            name: as the user gave it.
+            modality: that it has to serve, if any.
+            also: what the user could have given besides the names that are registered.
 
         Raises:
             InputError: nobody registered it; the message names the nearest, and says so where another modality has it.
@@ -101,7 +106,7 @@ class Registry(Generic[T]):
         )
         hint = f"('{name}' belongs to modality {', '.join(elsewhere)}.)" if elsewhere else ""
         kind = f"{modality} {self.kind}" if modality and self._modal() else self.kind
-        raise unknown_name(kind, name, self.names(modality), hint)
+        raise unknown_name(kind, name, [*self.names(modality), *also], hint)
 
     def names(self, modality: str | None = None) -> list[str]:
         """Names in order of registration: all of them, or those that serve one modality."""
@@ -117,6 +122,11 @@ class Registry(Generic[T]):
 
     def _modal(self) -> bool:
         return any(entry.modality for entry in self._entries.values())
+
+    def _is_built_in(self, value: T) -> bool:
+        """Whether an object comes from the package of the home, whose modules a plugin may be the first to import."""
+        package = self._home.partition(".")[0]
+        return str(getattr(value, "__module__", "")).partition(".")[0] == package
 
     def _discover(self) -> None:
         if self._state != "unread":

@@ -32,6 +32,7 @@ def refused(train, tmp_path):
         ("--data.name spr", ("Unknown imu data set 'spr'", "spar")),
         ("--method hatt", ("Unknown method 'hatt'", "hat")),
         ("--student cnn_nan", ("Unknown imu encoder 'cnn_nan'", "cnn_nano")),
+        ("--student aut", "Unknown imu encoder 'aut': did you mean auto?"),
         ("--sources.encoders tcn_tyni", ("Unknown imu encoder 'tcn_tyni'", "tcn_tiny")),
         ("--selection.similarity cosin", ("Unknown similarity 'cosin'", "cosine")),
         ("--selection.statistics handcraft", ("Unknown imu statistic 'handcraft'", "handcrafted")),
@@ -47,7 +48,7 @@ def refused(train, tmp_path):
         ("--target nobody", ("Unknown domain 'nobody' of data set 'arrays'", "person-0")),
         ("--num_sources 99", "--num_sources 99 asks for more sources than the 3 that the zoo can offer"),
         ("--num_sources 0", "--num_sources must be at least 1, not 0"),
-        ("--num_sources many", "--num_sources must be int or nothing, not 'many'"),
+        ("--num_sources many", "--num_sources must be a whole number or nothing, not 'many'"),
         ("--labels.per_class 1 --labels.fraction 0.5", "exclude each other"),
         ("--labels.fraction 2", "--labels.fraction must lie above 0 and at most at 1, not 2.0"),
         ("--hat.mixer.dim 10 --hat.mixer.heads 3", "must be a multiple of"),
@@ -71,7 +72,7 @@ def test_options(refused, words, says):
         ("num_source: 3\n", ("Unknown option 'num_source'", "--num_sources")),
         ("hat:\n  mixr:\n    dim: 3\n", ("Unknown option 'hat.mixr.dim'", "--hat.mixer.dim")),
         ("num_sources: [3\n", "The options cannot be read"),
-        ("trainer:\n  max_epochs: soon\n", "--trainer.max_epochs must be int, not 'soon'"),
+        ("trainer:\n  max_epochs: soon\n", "--trainer.max_epochs must be a whole number, not 'soon'"),
     ],
 )
 def test_options_in_a_file(refused, tmp_path, content, says):

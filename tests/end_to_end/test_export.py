@@ -116,7 +116,9 @@ def test_bad_files_are_told_and_skipped(hatlit, run, tmp_path):
     code, output, errors = hatlit("predict", run, bad)
     assert (code, output) == (2, "")
     (tmp_path / "empty").mkdir()
-    assert hatlit("predict", run, tmp_path / "empty")[0] == 2
+    code, output, errors = hatlit("predict", run, tmp_path / "empty")
+    assert (code, output) == (2, "")
+    assert errors == f"hatlit: No file of imu samples lies in '{tmp_path / 'empty'}'; those end in .npz, .csv.\n"
 
 
 def test_a_bar_on_the_terminal_leaves_the_lines_to_standard_output(hatlit, run, tmp_path, monkeypatch):

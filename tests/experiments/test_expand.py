@@ -273,6 +273,25 @@ def test_each_domain_gets_the_largest_student_that_fits_its_own_budget(in_this_p
     assert len(summary["rounds"]) == 2
 
 
+def test_limits_that_no_student_meets_are_refused_before_anything_is_trained(options, display, tmp_path):
+    budgets = tmp_path / "budgets.yaml"
+    budgets.write_text("ann: {max_bytes: 3}\ncid: {max_bytes: 30}\n")
+    with pytest.raises(InputError) as refused:
+        expand(options(initial="ann,bob", budgets=str(budgets)), display)
+    assert str(refused.value).startswith(
+        f"Domain 'cid' in the budgets '{budgets}': No student fits --device.max_bytes 30: the smallest, "
+    )
+    assert not (tmp_path / "out").exists() and display.shown() == ""
+
+
+def test_a_domain_that_no_student_fits_can_be_skipped(in_this_process, options, display, tmp_path):
+    (tmp_path / "budgets.yaml").write_text("cid: {max_bytes: 30}\n")
+    chosen = {"initial": "ann,bob", "method": "labels_only", "budgets": str(tmp_path / "budgets.yaml")}
+    expand(options(**chosen, skip_failed=True), display)
+    failed = {row["target"]: row["failed"] for row in rows_of(tmp_path / "out") if row["failed"]}
+    assert failed.keys() == {"cid"} and "No student fits --device.max_bytes 30" in failed["cid"]
+
+
 def test_what_a_ranking_chose_is_reported(in_this_process, options, display, tmp_path):
     expand(
         options(initial="ann,bob", rounds=1, student="auto", device=DeviceConfig(max_parameters=8000), method="kd"),

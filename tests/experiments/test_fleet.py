@@ -226,6 +226,17 @@ def test_the_data_that_options_name(arrays):
         read_domains("imu", DataConfig(name="aray"), QUIET)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("arrays", "leave the class out of class_names"), ("spar", "all of the set's files are in 'somewhere'")],
+)
+def test_a_class_that_nobody_has_is_refused(people, monkeypatch, name, remedy):
+    data = DomainSet(name, "imu", people.domains, (*people.class_names, "flying"))
+    monkeypatch.setattr(fleet.DATASETS, "get", lambda *_: lambda *_: data)
+    with pytest.raises(InputError, match=f"Class 'flying' of data set '{name}' has no labelled .* {remedy}"):
+        read_domains("imu", DataConfig(name=name, root="somewhere"), QUIET)
+
+
 def test_data_are_fetched_first_where_the_options_say_so(arrays, monkeypatch):
     asked = []
 

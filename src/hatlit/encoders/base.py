@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, update_wrapper
 from math import prod
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
@@ -180,15 +180,21 @@ def register_family(modality: str, name: str) -> Callable[[FamilyBuilder], Famil
     return FAMILIES.register(name, modality)
 
 
-def find_encoder(name: str, modality: str, pretrained: bool = True) -> EncoderBuilder:
+def find_encoder(name: str, modality: str, pretrained: bool = True, also: Iterable[str] = ()) -> EncoderBuilder:
     """Looks up what builds an encoder: an entry of the registry, or ``family:model``.
+
+    Args:
+        name: in the registry, or ``family:model``.
+        modality: that it has to serve.
+        pretrained: whether weights that come with the name are loaded.
+        also: what the user could have given instead, such as a word for a choice.
 
     Raises:
         InputError: the modality has no such encoder or family.
     """
     family, colon, model = name.partition(":")
     if not colon:
-        return ENCODERS.get(name, modality)
+        return ENCODERS.get(name, modality, also)
     return partial(_of_family, FAMILIES.get(family, modality), model, pretrained)
 
 

@@ -14,13 +14,13 @@ from hatlit.errors import InputError, reason_of, unknown_name
 from hatlit.files import read_bounded, read_yaml
 
 
-def read_budgets(path: str, domains: Collection[str] | None = None) -> Mapping[str, Mapping[str, float]]:
+def read_budgets(path: str, domains: Collection[str]) -> Mapping[str, Mapping[str, float]]:
     """Reads limits by domain, YAML or JSON: ``person-3: {max_bytes: 30000}``; or CSV, with the column ``domain`` and a
     column a limit, where an empty cell limits nothing.
 
     Args:
         path: of the file; a name that ends in ``.csv`` is that of a table.
-        domains: names of those that there are; None where that was checked before.
+        domains: names of those that there are.
 
     Raises:
         InputError: it cannot be read, or names a domain or a limit that there is none of, or a limit is no number.
@@ -29,7 +29,7 @@ def read_budgets(path: str, domains: Collection[str] | None = None) -> Mapping[s
     if not isinstance(content, dict) or not all(isinstance(limits, dict) for limits in content.values()):
         raise InputError(f"The budgets '{path}' must give each domain its limits, such as max_bytes: 30000.")
     for domain, limits in content.items():
-        if domains is not None and domain not in domains:
+        if domain not in domains:
             raise unknown_name("domain", str(domain), list(domains), where=f"in the budgets '{path}'")
         for name, limit in limits.items():
             if name not in LIMITS:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ import torch
 
 from hatlit.config import ExpandConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import Domain, DomainSet
-from hatlit.datamodules.split import present_classes
+from hatlit.datamodules.split import present_classes, split_domain
+from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.budgets import read_budgets
 from hatlit.experiments.class_growth import class_scores, growth
@@ -38,7 +40,7 @@ from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Row
 from hatlit.experiments.prepare import check_names
 from hatlit.experiments.report.expansion import write_expansion
-from hatlit.experiments.student import kept_ranking
+from hatlit.experiments.student import kept_ranking, settle_student
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import BESIDE, code_of
 from hatlit.methods.base import METHODS, StudentMethod
@@ -69,10 +71,12 @@ class Plan:
     Attributes:
         initial: domains whose sources had all labels; those of a given zoo are not among them.
         rounds: by number, the domains that join.
+        limits: by name, those of a domain's own device; they go before those of all.
     """
 
     initial: Sequence[Domain]
     rounds: Mapping[int, Sequence[Domain]]
+    limits: Mapping[str, Mapping[str, float]]
 
 
 def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
     plan = plan_rounds(data, given, config)
     made_of = {"recordings": data.fingerprint, "sources": given.fingerprint if given else "", **code_of(config.plugin)}
     if config.budgets is not None:
-        made_of["budgets"] = json.dumps(read_budgets(config.budgets, data.names))
+        made_of["budgets"] = json.dumps(plan.limits)
     folder = RunFolder.of_expansion(config, made_of)
     _check(config, folder, plan)
     folder.tell_of_others(display.say)
@@ -108,8 +112,8 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
         folder.start(config)
         zoo = _found(folder, data, given, plan, config, display)
         rows: list[Row] = []
-        for number, domains in plan.rounds.items():
-            came = _round(number, domains, folder, zoo, config, execute, display)
+        for number in plan.rounds:
+            came = _round(number, plan, folder, zoo, config, execute, display)
             _publish(came, folder, zoo, data)
             rows += came
             folder.write("results.csv", as_csv(rows))
@@ -144,7 +148,7 @@ def plan_rounds(data: DomainSet, given: Zoo | None, config: ExpandConfig) -> Pla
     """Draws who is in the initial fleet and who joins when. Domains without any label, or in a given zoo, do not join.
 
     Raises:
-        InputError: there are not enough domains, or a name is unknown.
+        InputError: there are not enough domains, a name is unknown, or the budgets cannot be read.
     """
     labelled = [domain for domain in data.domains if len(present_classes(domain))]
     drawn = [labelled[place] for place in np.random.default_rng(config.seed).permutation(len(labelled))]
@@ -165,24 +169,20 @@ def plan_rounds(data: DomainSet, given: Zoo | None, config: ExpandConfig) -> Pla
             f"data set '{data.name}' has {len(waiting)}; give fewer --rounds, --join or --initial."
         )
     rounds = {first + n: waiting[n * config.join : (n + 1) * config.join] for n in range(config.rounds)}
-    return Plan(initial, rounds)
+    return Plan(initial, rounds, read_budgets(config.budgets, data.names) if config.budgets is not None else {})
 
 
-def run_of(config: ExpandConfig, folder: RunFolder, method: str, target: str) -> TrainConfig:
+def run_of(config: ExpandConfig, folder: RunFolder, plan: Plan, method: str, target: str) -> TrainConfig:
     """The options of one run of an expansion."""
+    limits: dict[str, Any] = dict(plan.limits.get(target, {}))
     shared = {field.name: getattr(config, field.name) for field in fields(ExpansionConfig)}
     ours = {
         "out": str(folder.path / "runs"),
         "zoo": str(folder.path / ZOO),
         "sources": replace(config.sources, controls=0),  # the zoo has them already
-        "device": replace(config.device, **_budget(config, target)),
+        "device": replace(config.device, **limits),
     }
     return TrainConfig(**{**shared, **ours}, method=method, target=target, seed=config.seed, wandb="off")
-
-
-def _budget(config: ExpandConfig, target: str) -> dict[str, Any]:
-    """The limits of one domain's own device."""
-    return dict(read_budgets(config.budgets).get(target, {})) if config.budgets else {}
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -205,11 +205,30 @@ def _initial(data: DomainSet, drawn: Sequence[Domain], config: ExpandConfig) -> 
 
 
 def _check(config: ExpandConfig, folder: RunFolder, plan: Plan) -> None:
-    """Looks up every name, and whether what the method leaves can join a zoo, before anything that takes time."""
+    """Looks up every name, whether what the method leaves can join a zoo, and whether each domain that joins can have a
+    student, before anything that takes time."""
     first = next(iter(plan.rounds.values()))[0]
-    check_names(run_of(config, folder, config.method, first.name))
+    check_names(run_of(config, folder, plan, config.method, first.name))
     if not issubclass(METHODS.get(config.method), StudentMethod):
         raise InputError(f"Method '{config.method}' leaves several models, which cannot join a fleet as one source.")
+    if not config.skip_failed:  # else the run of such a domain fails, and the round does without it
+        _check_students(config, folder, plan)
+
+
+def _check_students(config: ExpandConfig, folder: RunFolder, plan: Plan) -> None:
+    """Refuses limits that no student meets, once for all domains that record alike and have the same limits."""
+    seen = set()
+    for domain in chain.from_iterable(plan.rounds.values()):
+        run = run_of(config, folder, plan, config.method, domain.name)
+        alike = (domain.recorded.model_dump_json(), len(present_classes(domain)), repr(run.device))
+        if alike in seen:
+            continue
+        seen.add(alike)
+        try:
+            settle_student(TargetData(domain, split_domain(domain, run.labels, run.seed)), run)
+        except InputError as error:
+            of_its_own = f" in the budgets '{config.budgets}'" if domain.name in plan.limits else ""
+            raise InputError(f"Domain '{domain.name}'{of_its_own}: {error}") from error
 
 
 def _found(
@@ -230,7 +249,7 @@ def _found(
 
 def _round(
     number: int,
-    domains: Sequence[Domain],
+    plan: Plan,
     folder: RunFolder,
     zoo: Zoo,
     config: ExpandConfig,
@@ -238,13 +257,14 @@ def _round(
     display: Display,
 ) -> list[Row]:
     """Gives each domain of a round a student, unless that is done already, and says what it came to."""
+    domains = plan.rounds[number]
     journal = f"rounds/round-{number:03d}.json"
     if (folder.path / journal).is_file():
         display.say(f"round {number} is done already")
         rows: list[Row] = folder.read_json(journal)["rows"]  # type: ignore[assignment]
         return rows
     methods = list(dict.fromkeys([config.method, *([BESIDE] if config.compare_labels_only else [])]))
-    runs = [run_of(config, folder, method, domain.name) for domain in domains for method in methods]
+    runs = [run_of(config, folder, plan, method, domain.name) for domain in domains for method in methods]
     came = {(row["method"], row["target"]): row for row in display.track(execute(runs), f"round {number}: runs")}
     _refuse_failed([came[run.method, str(run.target)] for run in runs], number, config, display)
     cards = {card.id: card for card in zoo.cards()}

@@ -69,9 +69,13 @@ def read_domains(modality: str, config: DataConfig, display: Display) -> DomainS
     seen = set().union(*(present_classes(domain).tolist() for domain in data.domains))
     unseen = [name for number, name in enumerate(data.class_names) if number not in seen]
     if unseen:
+        remedy = (
+            "label one, or leave the class out of class_names"
+            if data.name == "arrays"
+            else f"see whether all of the set's files are in '{config.root}'"
+        )
         raise InputError(
-            f"Class '{unseen[0]}' of data set '{data.name}' has no labelled sample in any domain; "
-            "label one, or leave the class out of class_names."
+            f"Class '{unseen[0]}' of data set '{data.name}' has no labelled sample in any domain; {remedy}."
         )
     return data
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.export.inputs import inputs_of, read_input
+from hatlit.export.inputs import endings, inputs_of, read_input
 from hatlit.export.load import load
 from hatlit.export.predict import Predictor
 
@@ -32,10 +32,13 @@ def predict_files(student: str, inputs: Sequence[str], rate: float | None) -> bo
         Whether any file could be read.
 
     Raises:
-        InputError: there is no such student.
+        InputError: there is no such student, or no file that it could be asked about.
     """
     asked = load(student)
     files = [file for path in inputs for file in inputs_of(Path(path), asked.recording)]
+    if not files:
+        places = ", ".join(f"'{place}'" for place in inputs)
+        raise InputError(f"No file of {asked.modality} samples lies in {places}; {endings(asked.recording)}.")
     console = Console(stderr=True, highlight=False)
     shown = console.is_terminal and len(files) > 1
     # The bar takes over what is printed to the terminal, and must not when that goes elsewhere.
@@ -50,7 +53,7 @@ def predict_files(student: str, inputs: Sequence[str], rate: float | None) -> bo
                 bad += 1
                 print(f"hatlit: {error}", file=sys.stderr)
             advance()
-    if bad or not files:
+    if bad:
         print(f"hatlit: {bad} of {len(files)} files were skipped.", file=sys.stderr)
     return len(files) > bad
 

@@ -46,7 +46,7 @@ def check_names(config: TrainConfig) -> None:
     MODALITIES.get(config.modality)
     METHODS.get(config.method)
     if config.student and config.student != AUTO:
-        find_encoder(config.student, config.modality)
+        find_encoder(config.student, config.modality, also=(AUTO,))
     asked = config.sources.modality or config.modality
     MODALITIES.get(asked)
     STATISTICS.get(config.selection.statistics, asked)

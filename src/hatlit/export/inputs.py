@@ -36,11 +36,9 @@ def read_input(path: Path, recording: Recording, rate: float | None = None) -> t
     Raises:
         InputError: the file is damaged, of another kind, or holds nothing that the modality can look at.
     """
-    readers = _readers(recording)
-    reader = readers.get(path.suffix.lower())
+    reader = _readers(recording).get(path.suffix.lower())
     if reader is None:
-        kinds = ", ".join(readers)
-        raise InputError(f"'{path}' is no file of {recording.spec.modality} samples; those end in {kinds}.")
+        raise InputError(f"'{path}' is no file of {recording.spec.modality} samples; {endings(recording)}.")
     try:
         return reader(path, recording, rate)
     except OSError as error:
@@ -52,6 +50,11 @@ def inputs_of(path: Path, recording: Recording) -> Sequence[Path]:
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.suffix.lower() in _readers(recording) and file.is_file())
+
+
+def endings(recording: Recording) -> str:
+    """How the names of the files end that a modality has, as it may stand in a sentence."""
+    return f"those end in {', '.join(_readers(recording))}"
 
 
 def _readers(recording: Recording) -> dict[str, Reader]:

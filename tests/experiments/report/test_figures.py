@@ -38,6 +38,20 @@ def test_a_picture_of_a_run(result, selection):
     assert plt.get_fignums() == before, "figures are closed, or a sweep would keep them all"
 
 
+def test_epochs_ranks_and_samples_have_whole_ticks(result, selection, monkeypatch):
+    ticks, close = {}, plt.close
+
+    def look(figure):
+        for axes in figure.axes:
+            ticks[axes.get_xlabel()] = axes.get_xticks()
+        close(figure)
+
+    monkeypatch.setattr(plt, "close", look)
+    run_figure(result, EPOCHS[:3], selection, weights(3))
+    for counted in ("epoch", "rank by likeness of statistics (coarse)", "test sample"):
+        assert all(tick == int(tick) for tick in ticks[counted])
+
+
 def test_a_method_that_asks_no_sources(alone):
     check(run_figure(alone, [{"epoch": 0, "loss/student": 1.0}], None, None))
 

@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from hatlit.selection.protocol import Selection, Verdict
@@ -90,6 +91,7 @@ def _draw_selection(axes: Axes, verdicts: Sequence[Verdict]) -> None:
         )
     axes.set(xlabel="rank by likeness of statistics (coarse)", ylabel="fine score", title="Whom it asked")
     axes.legend(fontsize=8, loc="center right")
+    _count_along(axes)
 
 
 def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
@@ -106,7 +108,10 @@ def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
     losses.plot(at, [row["loss/student"] for row in epochs], color=BLUE, label="student's loss (right axis)")
     losses.set_ylim(bottom=0)
     lines = [*axes.get_lines(), *losses.get_lines()]
-    axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=8, loc="center right")
+    # Below the axes: inside, the curve of the right axis would be drawn over the words.
+    names = [str(line.get_label()) for line in lines]
+    axes.legend(lines, names, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
+    _count_along(axes)
 
 
 def _draw_weights(axes: Axes, weighed: Sequence[str], weights: Tensor | None) -> None:
@@ -117,7 +122,13 @@ def _draw_weights(axes: Axes, weighed: Sequence[str], weights: Tensor | None) ->
     picture = axes.imshow(thinned.T.numpy(), aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")
     axes.set(xlabel="test sample", yticks=range(len(weighed)), title="How much each source counts, sample by sample")
     axes.set_yticklabels(list(weighed), fontsize=8)
+    _count_along(axes)
     axes.figure.colorbar(picture, ax=axes, label="attention weight")
+
+
+def _count_along(axes: Axes) -> None:
+    """Ranks, epochs and samples are counted: a tick between two of them would stand for nothing."""
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def _draw_nothing(axes: Axes, why: str) -> None:
