@@ -315,6 +315,18 @@ def test_where_the_first_candidates_are_of_no_use_the_next_get_a_closer_look(mak
     assert chosen.lines[0] == f"Too few of the first 2 candidates were of use, so {len(looked_at)} got a closer look."
 
 
+def test_one_that_seemed_worst_at_first_is_read_again(everybody, choose, monkeypatch):
+    def worth(candidate):
+        return candidate.seed if candidate.agreement == 1 else -candidate.seed
+
+    monkeypatch.setattr(FINE_SCORES, "get", {"odd": worth}.get)
+    chosen = choose(everybody, 1, keep=1.0, fine="odd")
+    (card,), (model,) = chosen.selection.cards, chosen.selection.models
+    assert card.id == max(chosen.selection.verdicts, key=lambda one: one.coarse_score).id
+    again = chosen.zoo.load(card.id).state_dict()
+    assert all(torch.equal(weights, again[name]) for name, weights in model.state_dict().items())
+
+
 def test_where_the_first_candidates_are_of_use_no_more_are_looked_at(everybody, choose):
     chosen = choose(everybody, 2, keep=0.1)
     assert sum(one.accuracy is not None for one in chosen.selection.verdicts) == 2

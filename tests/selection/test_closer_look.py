@@ -1,0 +1,72 @@
+"""Which candidates are of use, by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hatlit.selection.closer_look import CloserLook, guesses, is_finite
+from hatlit.selection.fine import Candidate
+
+LEARNED = [0, 1, 0, 1, 0, 1]
+
+
+def candidate(said, labelled=(0, 1)):
+    """One that says these classes of unlabelled samples, and those of two labelled ones, a sample of either class."""
+    return Candidate(
+        probabilities=np.eye(2)[list(labelled)],
+        labels=np.arange(2),
+        features=np.ones((2, 1)),
+        source_centroids={},
+        unlabelled_probabilities=np.eye(2)[said],
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "labels", "right", "is_a_guess"),
+    [
+        (2, 2, 1, False),  # 2/3 · 2
+        (2, 2, 0, True),  # 2²
+        (7, 7, 1, True),  # 1/4 · 2⁶
+        (7, 7, 2, False),  # 1/16 · 2⁵
+        (1, 1, 1, False),
+    ],
+)
+def test_a_wrong_answer_doubles_the_odds_of_a_guess(num_classes, labels, right, is_a_guess):
+    assert guesses(right / labels, labels, num_classes) is is_a_guess
+
+
+def test_of_use_is_who_neither_guesses_nor_stands_alone():
+    look = CloserLook(num_classes=2)
+    for said, labelled in [
+        (LEARNED, (0, 1)),
+        (LEARNED, (0, 1)),
+        (LEARNED, (1, 0)),
+        ([0] * 6, (0, 0)),
+    ]:
+        look.add(candidate(said, labelled))
+    assert [one.doubt for one in look.judged()] == [
+        "",
+        "",
+        "like a guess on the labelled few",
+        "in agreement with hardly any other",
+    ]
+    assert look.of_use == 2
+    assert look.judged()[0].candidate.agreement > look.judged()[3].candidate.agreement == 0
+
+
+def test_two_cannot_bear_each_other_out():
+    look = CloserLook(num_classes=2)
+    look.add(candidate(LEARNED))
+    look.add(candidate([0] * 6, (0, 0)))
+    assert look.of_use == 2
+
+
+@pytest.mark.parametrize("where", ["probabilities", "features", "unlabelled_probabilities"])
+def test_one_infinite_answer_is_enough(where):
+    sound = candidate(LEARNED)
+    spoiled = getattr(sound, where).copy()
+    spoiled[0, 0] = np.inf
+    assert is_finite(sound)
+    assert not is_finite(replace(sound, **{where: spoiled}))
