@@ -78,6 +78,12 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatlit.experiments.pool.worker_pool", _Here)
 
 
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no run draw itself: that takes longer than the rest of a small run, and has tests of its own."""
+    monkeypatch.setattr("hatlit.experiments.report.page.run_figure", lambda *run: b"")
+
+
 def _make_domain(
     name: str,
     seed: int,
