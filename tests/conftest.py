@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import sys
@@ -78,10 +79,14 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatlit.experiments.pool.worker_pool", _Here)
 
 
+#: A picture of one pixel.
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==")
+
+
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets nothing be drawn: that takes longer than all else in a small run, and has tests of its own."""
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, stream, **options: None)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, stream, **options: stream.write(PIXEL))
 
 
 def _make_domain(
