@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 train: $(VENV)/.installed
 	$(BIN)/python scripts/train.py --modality imu
 
+# Files go to processes as wholes, for what their tests share, and in order: those of one long test do not come last.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import sys
@@ -76,6 +77,16 @@ class _Here:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the runs of a comparison or study take place in the process of the test."""
     monkeypatch.setattr("hatlit.experiments.pool.worker_pool", _Here)
+
+
+#: A picture of one pixel.
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==")
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets nothing be drawn: that takes longer than all else in a small run, and has tests of its own."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, stream, **options: stream.write(PIXEL))
 
 
 def _make_domain(

@@ -66,6 +66,7 @@ def test_samples_in_memory(zoo_of_two, ann, capsys):
     np.testing.assert_array_equal(found.probabilities, hatlit.load(student.folder).predict(ann.samples).probabilities)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_same_call_again_opens_what_is_there(zoo_of_two, ann, capsys):
     first = hatlit.expand(zoo_of_two, ann.samples, LABELS, quiet=True, **QUICK)
     assert capsys.readouterr().out == ""
@@ -76,6 +77,7 @@ def test_the_same_call_again_opens_what_is_there(zoo_of_two, ann, capsys):
     assert other.folder != first.folder
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_file_of_arrays_as_from_the_command_line(zoo_of_two, people):
     student = hatlit.expand(zoo_of_two, people, 2, target="ann", quiet=True, **QUICK)
     assert student.result["labels"] == 6

@@ -42,6 +42,16 @@ def test_without_any_word_the_defaults_count(shipped):
     assert train_options() == TrainConfig()
 
 
+def test_nothing_stays_of_what_was_read_before(file):
+    first = train_options("--config", file({"trainer": {"max_epochs": 4}}), "--sources.encoders", "[a]")
+    first.sources.encoders.append("b")
+    first.data.channels = ("x",)
+    with pytest.raises(InputError, match=r"--trainer\.max_epochs must be"):
+        train_options("--trainer.max_epochs", "many")
+    assert train_options() == TrainConfig()
+    assert train_options("--sources.encoders", "[a]").sources.encoders == ["a"]
+
+
 def test_what_is_said_later_wins(shipped, file):
     shipped("modality/imu", num_sources=2, trainer={"max_epochs": 2, "batch_size": 4, "devices": 2}, student="modality")
     shipped("method/hat", num_sources=3, trainer={"max_epochs": 3, "batch_size": 6})

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -102,12 +103,17 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value
 
 
-def _parse_once(kind: type, command: str, description: str, words: Sequence[str]) -> Namespace:
+@cache
+def _parser(kind: type, command: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(prog=f"hatlit {command}", description=description, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(kind)
+    return parser
+
+
+def _parse_once(kind: type, command: str, description: str, words: Sequence[str]) -> Namespace:
     try:
-        return parser.parse_args(list(words))
+        return _parser(kind, command, description).parse_args(list(words))
     except (argparse.ArgumentError, argparse.ArgumentTypeError, TypeError, ValueError, RecursionError) as error:
         raise InputError(printable(_explain(str(error), kind), LONGEST)) from error
 

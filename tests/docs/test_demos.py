@@ -6,6 +6,7 @@ from hatlit.cli import main
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("modality", ["image", "audio", "text", "depth", "radar"])
 def test_the_demo_of_a_modality_runs(modality, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

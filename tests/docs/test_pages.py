@@ -73,6 +73,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_hatlit_command_of_a_page_runs(in_this_process, folder, page, capsys):
     for code in blocks(page, "python"):  # a file that commands name stands in its first line
@@ -128,6 +129,7 @@ def test_there_is_a_page_with_a_picture_for_each_modality():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 def test_the_encoder_page_runs_as_it_stands(tmp_path, tmp_path_factory, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "encoder-page-cache"))
@@ -165,7 +167,8 @@ def test_make_does_what_the_readme_says():
 @pytest.mark.slow
 def test_the_readmes_first_command_runs_in_a_process_of_its_own(tmp_path):
     """From nothing to a student on the demo data, with small sources and fewer passes than as shipped."""
-    shorter = "--sources.encoders cnn_nano --sources.max_epochs 2 --trainer.max_epochs 5 --jobs 1".split()
+    shorter = "--sources.encoders cnn_nano --sources.max_epochs 1 --trainer.max_epochs 2 --jobs 1".split()
+    shorter += "--adapt.steps 2 --hat.experts.steps 2".split()
     finished = subprocess.run(
         [sys.executable, ROOT / "scripts" / "train.py", "--modality", "imu", *shorter],
         cwd=tmp_path,

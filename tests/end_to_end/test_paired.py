@@ -7,6 +7,9 @@ import pytest
 
 from hatlit.zoo.store import Zoo
 
+# Nobody looks at the pictures of these runs.
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 QUICK = (
     "--sources.encoders cnn_nano --sources.max_epochs 2 --trainer.max_epochs 3 --adapt.steps 3 "
     "--hat.experts.steps 2 --jobs 1"

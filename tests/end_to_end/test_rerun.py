@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+# Nobody looks at the pictures of these runs.
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture
 def finished(train):

@@ -10,6 +10,9 @@ import time
 import numpy as np
 import pytest
 
+# Nobody looks at the pictures of these runs.
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 PLUGIN = """
 from torch import nn
 from hatlit.encoders.base import register_encoder
@@ -46,6 +49,7 @@ def options(tmp_path_factory, arrays):
         *f"train --data.name arrays --data.root {arrays} --plugin {plugin} --student forgetful --jobs 1".split(),
         *"--sources.encoders cnn_nano --sources.max_epochs 3 --trainer.max_epochs 40 --trainer.augment true".split(),
         *"--hat.mixer.train_heads true --trainer.checkpoint_seconds 0 --target person-1 --wandb off".split(),
+        *"--adapt.steps 4 --hat.experts.steps 2".split(),
     ]
 
 
@@ -75,7 +79,7 @@ def test_a_killed_run_ends_with_the_same_student_bit_for_bit(hatlit, options, tm
 
 
 def test_going_on_with_another_zoo_is_refused(hatlit, options, tmp_path, monkeypatch):
-    out = tmp_path / "runs"
+    out, options = tmp_path / "runs", [*options, "--trainer.max_epochs", 4]
     assert hatlit(*options, "--out", out)[0] == 0
     next(out.glob("*/done")).unlink()
     monkeypatch.setattr("hatlit.methods.hat.weights_hash", lambda source: "another")
@@ -145,7 +149,7 @@ def test_ctrl_c_ends_with_130_and_a_line_how_to_go_on(hatlit, options, tmp_path,
         if trainer.current_epoch == 2:
             raise KeyboardInterrupt
 
-    out = tmp_path / "runs"
+    out, options = tmp_path / "runs", [*options, "--trainer.max_epochs", 4]
     with monkeypatch.context() as patch:
         patch.setattr("hatlit.experiments.fitting.EpochCounter.on_train_epoch_end", stop)
         code, _, errors = hatlit(*options, "--out", out)

@@ -8,6 +8,9 @@ from safetensors.torch import load_file
 
 from hatlit.zoo.store import Zoo
 
+#: For runs whose picture nobody looks at.
+undrawn = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.mark.parametrize("method", ["hat", "hat_paper", "best_source", "labels_only"])
 def test_a_run_ends_with_a_table_and_the_same_numbers_in_its_folder(train, method):
@@ -29,6 +32,7 @@ def test_a_run_ends_with_a_table_and_the_same_numbers_in_its_folder(train, metho
     assert len((folder / "metrics.csv").read_text().splitlines()) == 1 + 4
 
 
+@undrawn
 def test_selection_accounts_for_every_source_and_every_byte(train):
     _, _, _, folder = train("--target", "person-0", "--num_sources", "2", "--selection.keep", "0.5")
     selection = json.loads((folder / "selection.json").read_text())
@@ -45,6 +49,7 @@ def test_selection_accounts_for_every_source_and_every_byte(train):
     assert traffic["everything"] == sum(source["size_bytes"] for source in others)
 
 
+@undrawn
 def test_outputs_are_kept_as_asked_and_only_what_changes_them_changes_the_run(train, session_cache):
     folders = [train("--cache.dtype", "float16", "--cache.map_above", limit)[3] for limit in ("0", "256")]
     assert folders[0] == folders[1] != train("--cache.dtype", "float32")[3]
@@ -52,6 +57,7 @@ def test_outputs_are_kept_as_asked_and_only_what_changes_them_changes_the_run(tr
     assert kept == {torch.float16, torch.float32}
 
 
+@undrawn
 def test_the_target_never_teaches_itself(hatlit, train, tmp_path, arrays):
     zoo = tmp_path / "zoo"
     build = ["zoo", "build", "--out", zoo, "--data.name", "arrays", "--data.root", arrays]
@@ -62,6 +68,7 @@ def test_the_target_never_teaches_itself(hatlit, train, tmp_path, arrays):
     assert sum(source["selected"] for source in by_id.values()) == 3
 
 
+@undrawn
 def test_a_zoo_that_changed_makes_another_run(hatlit, train, tmp_path, arrays):
     zoo = tmp_path / "zoo"
     build = ["zoo", "build", "--out", zoo, "--data.name", "arrays", "--data.root", arrays, "--jobs", 1]
@@ -74,6 +81,7 @@ def test_a_zoo_that_changed_makes_another_run(hatlit, train, tmp_path, arrays):
     assert "done already" not in second[1]
 
 
+@undrawn
 def test_same_seed_same_result_twice(train, tmp_path):
     folders = [train("--target", "person-1", out=tmp_path / name)[3] for name in ("first", "second")]
     results = [json.loads((folder / "result.json").read_text()) for folder in folders]
@@ -84,6 +92,7 @@ def test_same_seed_same_result_twice(train, tmp_path):
     assert students[0] == students[1]
 
 
+@undrawn
 def test_another_seed_is_another_run_with_other_labels(train):
     first, second = (train("--target", "person-1", "--seed", seed)[3] for seed in (0, 1))
     assert first != second
@@ -91,6 +100,7 @@ def test_another_seed_is_another_run_with_other_labels(train):
     assert prints[0] != prints[1]
 
 
+@undrawn
 def test_every_method_gets_the_same_labels(train):
     prints = {
         json.loads((train("--method", method)[3] / "result.json").read_text())["labels_fingerprint"]
@@ -99,6 +109,7 @@ def test_every_method_gets_the_same_labels(train):
     assert len(prints) == 1
 
 
+@undrawn
 def test_the_same_command_again_shows_the_result_without_training(train):
     first = train("--method", "labels_only")
     again = train("--method", "labels_only")
@@ -108,6 +119,7 @@ def test_the_same_command_again_shows_the_result_without_training(train):
     assert first[1].splitlines()[-2] == again[1].splitlines()[-2]
 
 
+@undrawn
 def test_the_student_is_ready_to_join_a_zoo(train):
     _, _, _, folder = train("--target", "person-3")
     student = Zoo.open(folder / "student", modality="imu")
@@ -120,6 +132,7 @@ def test_the_student_is_ready_to_join_a_zoo(train):
     assert set(load_file(folder / "student/sources/person-3/model.safetensors")) == set(model.state_dict())
 
 
+@undrawn
 def test_options_come_from_a_file_and_the_command_line_wins(train, tmp_path):
     file = tmp_path / "options.yaml"
     file.write_text("target: person-2\nnum_sources: 2\nhat:\n  mixer:\n    dim: 16\n")
@@ -128,6 +141,7 @@ def test_options_come_from_a_file_and_the_command_line_wins(train, tmp_path):
     assert (saved["target"], saved["num_sources"], saved["hat"]["mixer"]["dim"]) == ("person-2", 1, 16)
 
 
+@undrawn
 def test_a_saved_config_reproduces_its_run(train, hatlit, tmp_path):
     _, _, _, folder = train("--target", "person-1")
     code, output, _ = hatlit("train", "--config", folder / "config.yaml")
@@ -135,6 +149,7 @@ def test_a_saved_config_reproduces_its_run(train, hatlit, tmp_path):
     assert "done already" in output
 
 
+@undrawn
 def test_all_options_of_the_optimisers_work_together(train):
     code, _, errors, _ = train(
         *"--optimizer.clip_norm 0.5 --optimizer.accumulate 2 --optimizer.schedule constant".split(),
@@ -145,6 +160,7 @@ def test_all_options_of_the_optimisers_work_together(train):
     assert (code, errors) == (0, "")
 
 
+@undrawn
 def test_data_without_a_rate_and_all_of_it_labelled(train, arrays, tmp_path):
     with np.load(arrays) as file:
         content = {name: file[name] for name in file.files if name != "sample_rate"}
@@ -154,11 +170,13 @@ def test_data_without_a_rate_and_all_of_it_labelled(train, arrays, tmp_path):
     assert "42 training samples, 42 of them labelled" in output
 
 
+@undrawn
 def test_fewer_sources_than_usual_are_all_asked_with_a_line_saying_so(train):
     _, output, _, _ = train("--target", "person-0")
     assert "The zoo can offer 3 sources, so all of them are asked." in output
 
 
+@undrawn
 def test_checkpoints_load_without_unpickling_code(train):
     _, _, _, folder = train("--target", "person-0")
     state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)

@@ -184,6 +184,7 @@ def test_a_comparison(in_this_process, options, display, tmp_path):
     assert table.startswith("arrays (imu): 3 targets x 1 seed, labels: 1 a class\n\n| method |")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_weights_and_biases_gets_one_group(in_this_process, options, display, tmp_path, monkeypatch):
     opened, kept = [], []
 
@@ -214,6 +215,7 @@ def test_weights_and_biases_gets_one_group(in_this_process, options, display, tm
     ]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_second_call_repeats_nothing(in_this_process, options, display, tmp_path):
     def state():
         runs = (tmp_path / "out" / "runs").rglob("*")
@@ -299,6 +301,7 @@ def test_names_are_looked_up_before_anything_runs(in_this_process, options, disp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_sources_are_trained_once_for_all_runs(in_this_process, options, display, arrays, tmp_path, monkeypatch):
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
     trained = []
@@ -311,6 +314,7 @@ def test_sources_are_trained_once_for_all_runs(in_this_process, options, display
     assert trained == [("training sources", 2), ("training sources", 1), ("runs", 3)]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_row_tells_seconds_and_bytes_by_stage(in_this_process, options, tmp_path, monkeypatch):
     seconds = {
         "data": 5.0,
@@ -331,6 +335,7 @@ def test_a_row_tells_seconds_and_bytes_by_stage(in_this_process, options, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 def test_going_on_with_a_comparison(in_this_process, tmp_path, arrays, capsys, monkeypatch):
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
     words = f"--data.name arrays --data.root {arrays} --methods labels_only --targets ann --seeds 1 --jobs 1"
@@ -347,6 +352,7 @@ def test_going_on_with_a_comparison(in_this_process, tmp_path, arrays, capsys, m
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 def test_another_process_comes_to_the_same_numbers(options, display, tmp_path, request):
     elsewhere = compare(options(targets="ann", out=str(tmp_path / "elsewhere")), display)
     request.getfixturevalue("in_this_process")

@@ -152,7 +152,7 @@ def test_a_fleet_grows(in_this_process, options, display, tmp_path):
 
 
 @pytest.fixture
-def straight(in_this_process, options, display, tmp_path):
+def straight(in_this_process, without_pictures, options, display, tmp_path):
     """Rows and fleet of two rounds without any interruption."""
     expand(options(out=str(tmp_path / "straight")), display)
     return rows_of(tmp_path / "straight", "run"), Zoo.open(folder_of(tmp_path / "straight") / "zoo").fingerprint
@@ -200,6 +200,7 @@ def test_neither_order_nor_further_rounds_make_a_difference(straight, options, d
     assert len(shorter["rounds"]) == 1 and len(shorter["sources"]) == 4, "what came later is not told"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_coarse_stage_learns_from_earlier_rounds(in_this_process, options, display, tmp_path, monkeypatch):
     monkeypatch.setattr("hatlit.selection.learned.ENOUGH_TARGETS", 2)
     learns = SelectionConfig(keep=1.0, similarity="learned")
@@ -255,6 +256,7 @@ def test_a_class_that_is_first_seen_in_a_later_round(in_this_process, six, optio
     assert "Classes seen first in a later round" in (folder_of(tmp_path / "out") / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_each_domain_gets_the_largest_student_that_fits_its_own_budget(in_this_process, options, display, tmp_path):
     (tmp_path / "budgets.yaml").write_text("\n".join(f"{name}: {{max_parameters: 10000}}" for name in NAMES[2:5]))
     summary = expand(
@@ -308,6 +310,7 @@ def test_what_a_ranking_chose_is_reported(in_this_process, options, display, tmp
         assert f"| {row['target']} | {chosen} |" in report
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_students_can_be_left_out_of_selection(in_this_process, options, display, tmp_path):
     summary = expand(options(selection=SelectionConfig(students=False)), display)
     assert all(set(row["sources"].split()) <= set(summary["initial"]) for row in rows_of(tmp_path / "out"))
@@ -315,6 +318,7 @@ def test_students_can_be_left_out_of_selection(in_this_process, options, display
     assert summary["rounds"][1]["offered_students"] == 2
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_given_zoo_is_the_initial_fleet_and_stays_as_it_is(in_this_process, six, options, display, tmp_path):
     given = build_zoo(six, six.domains[:2], tmp_path / "given", SourcesConfig("cnn_nano", max_epochs=1), 1, (), list)
     given.copy(given, "bob", id="old-student", domain="somebody", provenance=Provenance(round=4, parents=("ann",)))
@@ -330,6 +334,7 @@ def test_a_given_zoo_is_the_initial_fleet_and_stays_as_it_is(in_this_process, si
     assert row["target"] not in ("ann", "bob") and row["offered_students"] == "1"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_failed_run_ends_the_expansion_unless_it_is_skipped(in_this_process, options, display, tmp_path, monkeypatch):
     train, plan = pool.train, plan_rounds
     unlucky = []
@@ -405,6 +410,7 @@ class Fragile(StudentMethod):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("executor", ["local", "ray"])
 def test_a_worker_that_is_killed_makes_no_difference(executor, options, display, tmp_path):
     if executor == "ray":

@@ -18,7 +18,7 @@ QUICK = "--trainer.max_epochs 1 --adapt.steps 2 --hat.experts.steps 2 --jobs 1 -
 
 
 @pytest.fixture
-def train(arrays, zoo_of_two, tmp_path, tmp_path_factory, monkeypatch):
+def train(without_pictures, arrays, zoo_of_two, tmp_path, tmp_path_factory, monkeypatch):
     """Trains on ann with ``--student auto``; returns the folder of the run."""
     monkeypatch.setenv("HATLIT_CACHE", str(tmp_path_factory.getbasetemp() / "student-cache"))
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from hatlit.experiments.workers import worker_pool
 
@@ -23,7 +24,7 @@ from hatlit.experiments.workers import worker_pool
 
 if __name__ == "__main__":
     with worker_pool(1, ()) as pool:
-        print(pool.submit(os.getpid).result(), flush=True)
+        print(pool.submit(os.getpid).result(), pool.submit(os.getppid).result(), flush=True)
         pool.submit(time.sleep, 600)
         time.sleep(600)
 """
@@ -52,14 +53,32 @@ def test_a_worker_does_not_hear_ctrl_c_and_nobody_waits_for_it_on_the_way_out() 
     assert not is_alive(worker)
 
 
-def test_a_worker_ends_when_who_started_it_is_killed(tmp_path: Path) -> None:
+def test_a_worker_has_one_thread_and_the_environment_of_its_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    for word in ("first", "second"):
+        monkeypatch.setenv("HATLIT_TEST", word)
+        with worker_pool(1, ()) as pool:
+            assert pool.submit(os.getenv, "HATLIT_TEST").result() == word
+            assert pool.submit(torch.get_num_threads).result() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="every worker imports what it needs there")
+def test_workers_of_all_pools_are_copies_of_one_server_which_has_imported_everything() -> None:
+    servers = []
+    for _ in range(2):
+        with worker_pool(1, ()) as pool:
+            assert pool.submit(eval, "'hatlit.experiments.train' in __import__('sys').modules").result()
+            servers.append(pool.submit(os.getppid).result())
+    assert servers[0] == servers[1] != os.getpid()
+
+
+def test_a_worker_and_its_server_end_when_who_started_them_is_killed(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(KILLED)
     with subprocess.Popen([sys.executable, tmp_path / "main.py"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        worker = int(process.stdout.readline())
-        assert is_alive(worker)
+        both = [int(word) for word in process.stdout.readline().split()]
+        assert all(map(is_alive, both))
         process.kill()
     deadline = time.monotonic() + 120
-    while is_alive(worker) and time.monotonic() < deadline:
+    while any(map(is_alive, both)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not is_alive(worker)
+    assert not any(map(is_alive, both))

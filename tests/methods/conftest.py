@@ -47,9 +47,15 @@ def sources():
     return make_sources()
 
 
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+def own_cache(session_cache, monkeypatch):
+    """All tests here share what the sources say and how they were adapted, and nothing with the user's own cache."""
+    monkeypatch.setenv("HATLIT_CACHE", str(session_cache))
 
 
 @pytest.fixture

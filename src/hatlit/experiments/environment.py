@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 
 import torch
@@ -24,6 +25,7 @@ def environment() -> dict[str, str]:
     }
 
 
+@cache
 def _libraries() -> dict[str, str]:
     always = [line for line in requires("hatlit") or () if "extra ==" not in line]
     found = {}
