@@ -54,6 +54,9 @@ SIMILARITIES = ("cosine", "euclidean", "jaccard", "rbf_mmd")
 #: Which index of faiss does what which similarity does.
 RIVALS = {"cosine": "IndexFlatIP", "euclidean": "IndexFlatL2"}
 
+#: With more cards than this, filling an index of faiss needs more memory than many machines have: a copy as float64.
+MOST_FOR_RIVALS = 100_000
+
 #: Share of the sources that the coarse stage keeps here.
 KEEP = 0.01
 
@@ -264,7 +267,7 @@ class Rivals:
 
     def take_turn(self, similarity: str, note: Callable[[str, Callable[[], Any]], None]) -> None:
         """Times filling the index that does the same, and searching it."""
-        if self.faiss is None or similarity not in RIVALS:
+        if self.faiss is None or similarity not in RIVALS or len(self.sources.mean) > MOST_FOR_RIVALS:
             return
         made: list[tuple[Any, np.ndarray]] = []
         note(f"fill {similarity}", lambda: made.append(self._fill(similarity)))
