@@ -85,11 +85,19 @@ def true_accuracy(card: Card, model: Classifier, target: TargetData) -> float:
 
 def profiles(zoo: Zoo, cards: Sequence[Card], target: TargetData, statistics: str) -> tuple[Profile, Profile]:
     """Statistics of the target (S,) and those that N sources publish (N, S): what the coarse stage compares."""
+    return own_profile(zoo, target, statistics), published_profiles(zoo, cards, statistics)
+
+
+def own_profile(zoo: Zoo, target: TargetData, statistics: str) -> Profile:
+    """Statistics of the target (S,), as the zoo's are made."""
     spec = zoo.info.statistics
+    return profile(statistics, target.view(spec.view), spec.view, spec.seed)
+
+
+def published_profiles(zoo: Zoo, cards: Sequence[Card], statistics: str) -> Profile:
+    """Statistics that N sources publish (N, S)."""
     index = zoo.index()
-    published = index.statistics(statistics, [index.rows[card.id] for card in cards])
-    own = profile(statistics, target.view(spec.view), spec.view, spec.seed)
-    return own, Profile(*published)
+    return Profile(*index.statistics(statistics, [index.rows[card.id] for card in cards]))
 
 
 def rank_correlation(scores: Sequence[float | None] | np.ndarray, truth: np.ndarray) -> float | None:

@@ -20,7 +20,8 @@ from hatlit.experiments.study_sources import (
     as_correlation,
     mean_of,
     num_chosen,
-    profiles,
+    own_profile,
+    published_profiles,
     rank_correlation,
     target_of,
     true_accuracy,
@@ -33,6 +34,7 @@ from hatlit.selection.closer_look import look_at
 from hatlit.selection.coarse import best_first, coarse
 from hatlit.selection.fine import FINE_SCORES, Candidate, accuracy
 from hatlit.selection.learned import Experience, experience_of
+from hatlit.selection.statistics import Profile
 from hatlit.zoo.card import Card
 from hatlit.zoo.pairs import Pair
 from hatlit.zoo.store import Zoo
@@ -112,6 +114,7 @@ class _Looks:
         self._models: dict[str, Classifier] = {}
         self._seen: dict[tuple[str, str, int], Candidate] = {}
         self._true: dict[tuple[str, str], float] = {}
+        self._own: dict[tuple[str, int], Profile] = {}
 
     def at(self, name: str, seed: int, values: Sequence[int | None]) -> list[Row]:
         """The rows of one target, on which nothing was measured before."""
@@ -122,7 +125,7 @@ class _Looks:
         truth = np.array([self._truth(zoo, card, target) for card in cards])
         seen = [self._look(zoo, card, target, seed) for card in cards]
         score = FINE_SCORES.get(config.fine)
-        own, published = profiles(zoo, cards, target, config.statistics)
+        own, published = self._profiles(zoo, cards, target, seed)
         earlier = [card for card in cards if card.domain in task.data.names]
         earlier = [earlier[place] for place in np.random.default_rng(seed).permutation(len(earlier))]
 
@@ -148,8 +151,10 @@ class _Looks:
         rows = [row(similarity, similarity) for similarity in (PAPER, USUAL)]
         index = zoo.index()
         asked = [index.rows[card.id] for card in cards]
+        most = max(len(earlier) if value is None else value for value in values)
+        measured = [self._measured(zoo, card, name, seed) for card in earlier[:most]]
         for value in values:
-            pairs = [pair for card in earlier[:value] for pair in self._measured(zoo, card, name, seed)]
+            pairs = [pair for some in measured[:value] for pair in some]
             experience = experience_of(pairs, index, config.statistics, asked, name)
             rows.append(row(LEARNED, f"{LEARNED} from {value or ALL}", experience))
         return rows
@@ -159,7 +164,7 @@ class _Looks:
         config = self._task.config
         target = target_of(self._task, joined.domain, seed)
         cards = [card for card in usable_cards(zoo, target, config.selection.students) if card.domain != left_out]
-        own, published = profiles(zoo, cards, target, config.selection.statistics)
+        own, published = self._profiles(zoo, cards, target, seed)
         count = min(num_chosen(None, len(cards)), config.num_sources or len(cards))
         _, kept = coarse(own, published, USUAL, config.selection.keep, count)
         seen = {card.id: self._look(zoo, card, target, seed) for card in (cards[place] for place in kept)}
@@ -173,6 +178,13 @@ class _Looks:
         if key not in self._seen:
             self._seen[key] = look_at(card, self._model(zoo, card), target, seed)
         return self._seen[key]
+
+    def _profiles(self, zoo: Zoo, cards: Sequence[Card], target: TargetData, seed: int) -> tuple[Profile, Profile]:
+        statistics = self._task.config.selection.statistics
+        key = target.domain.name, seed
+        if key not in self._own:
+            self._own[key] = own_profile(zoo, target, statistics)
+        return self._own[key], published_profiles(zoo, cards, statistics)
 
     def _truth(self, zoo: Zoo, card: Card, target: TargetData) -> float:
         key = card.id, target.domain.name
