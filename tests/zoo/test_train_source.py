@@ -112,7 +112,7 @@ def test_default_encoders_are_the_tiny_ones_of_every_family_that_suits() -> None
     assert {"cnn_tiny", "tcn_tiny", "cnn_gru_tiny", "transformer_tiny"} <= set(names)
     assert all(name.endswith("_tiny") for name in names)
     for nothing in ({"modality": "smell"}, {"shape": (4,)}):
-        with pytest.raises(InputError, match=r"No encoder is registered for .* samples of [0-9]+ channels over"):
+        with pytest.raises(InputError, match=r"No encoder is registered for .* \(channels: .*\); bring one"):
             default_encoders(spec.with_(**nothing))
 
 

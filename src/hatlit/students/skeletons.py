@@ -132,6 +132,6 @@ def default_student(view: InputSpec) -> str:
         if suits(name, view):
             return name
     raise InputError(
-        f"No encoder is registered that can look at {view.modality} samples of {view.num_channels} channels over "
-        f"{' x '.join(view.axes)} of {' x '.join(map(str, view.shape))}; name one with --student."
+        f"No encoder is registered that can look at {view.modality} samples over {' x '.join(view.axes)} "
+        f"of {' x '.join(map(str, view.shape))} (channels: {', '.join(view.channels)}); name one with --student."
     )

@@ -12,7 +12,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -74,7 +74,7 @@ class _SourceTraining(lightning.LightningModule):
         view, label = batch
         return F.cross_entropy(self.model(view), label)
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
         )

@@ -60,8 +60,8 @@ def default_encoders(recorded: InputSpec) -> list[str]:
         if suitable:
             return suitable
     raise InputError(
-        f"No encoder is registered for {recorded.modality} samples of {recorded.num_channels} channels over "
-        f"{' x '.join(recorded.axes)}; bring one with --plugin."
+        f"No encoder is registered for {recorded.modality} samples over {' x '.join(recorded.axes)} "
+        f"(channels: {', '.join(recorded.channels)}); bring one with --plugin."
     )
 
 
