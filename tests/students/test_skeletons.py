@@ -43,7 +43,9 @@ def test_more_classes_and_longer_windows_cost_more():
 def test_the_default_student_is_the_first_small_one_that_suits():
     assert default_student(SPEC) == "cnn_nano"
     tiny = InputSpec(modality="depth", channels=("distance",), shape=(4, 4))
-    with pytest.raises(InputError, match=r"depth samples over height x width of 4 x 4 \(channels: .*\); name one with --student"):
+    with pytest.raises(
+        InputError, match=r"depth samples over height x width of 4 x 4 \(channels: .*\); name one with --student"
+    ):
         default_student(tiny)
 
 
