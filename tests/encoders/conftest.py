@@ -31,7 +31,7 @@ def _check_contract(name: str, spec: InputSpec) -> None:
     assert unreached == [], "no gradient"
 
     alone = torch.cat([encoder(row.unsqueeze(0)) for row in view])
-    torch.testing.assert_close(alone, features, rtol=1e-4, atol=1e-5, msg="a row must not depend on its neighbours")
+    torch.testing.assert_close(alone, features, rtol=1e-3, atol=1e-4, msg="a row must not depend on its neighbours")
 
     torch.manual_seed(1)
     other = build_encoder(name, encoder.input_spec).eval()
