@@ -18,9 +18,10 @@ from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.schedule import SCHEDULES
 from hatlit.methods.base import METHODS, SelectedSource
 from hatlit.selection.fine import FINE_SCORES
-from hatlit.selection.protocol import Selection, Verdict, select
+from hatlit.selection.protocol import Selection, select
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
+from hatlit.selection.verdict import Verdict
 from hatlit.students.skeletons import AUTO
 from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo

@@ -7,61 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from hatlit.config import SelectionConfig
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
-from hatlit.selection.closer_look import CloserLook, is_finite, look_at
 from hatlit.selection.coarse import best_first, coarse
-from hatlit.selection.fine import FINE_SCORES, accuracy
+from hatlit.selection.fine_stage import FineStage
 from hatlit.selection.learned import ENOUGH_TARGETS, Experience, LearningSimilarity, experience_of
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import Profile, profile
-from hatlit.selection.traffic import Traffic
+from hatlit.selection.traffic import FLOAT_BYTES, Traffic
+from hatlit.selection.verdict import Verdict, as_reason
 from hatlit.zoo.card import Card
 from hatlit.zoo.index import CardIndex
 from hatlit.zoo.store import Zoo
 from hatlit.zoo.table import Kind, Table
 
-#: Bytes of one float32 number, as statistics and centroids travel.
-FLOAT_BYTES = 4
-
 #: How many sources are selected where the user does not say.
 DEFAULT_NUM_SOURCES = 5
-
-#: Models held while others are looked at, by how many are wanted: a few more, as ranks change when others join.
-HELD = 2
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What selection found out about one source.
-
-    Attributes:
-        id: the source.
-        domain: the domain it was trained on.
-        encoder: its architecture.
-        size_bytes: what its model weighs.
-        coarse_score: likeness of its statistics to the target's, None where it was not compared.
-        fine_score: its worth on the labelled few, None where it did not get that far or is not finite.
-        accuracy: share of the labelled few that it classifies correctly, None where it did not get that far.
-        agreement: with the other candidates about unlabelled samples, from 0 to 1, None where it did not get that far.
-        selected: whether it is one of the chosen.
-        reason: why it was kept or dropped.
-    """
-
-    id: str
-    domain: str
-    encoder: str
-    size_bytes: int
-    coarse_score: float | None = None
-    fine_score: float | None = None
-    accuracy: float | None = None
-    agreement: float | None = None
-    selected: bool = False
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,15 +93,16 @@ def select(
     in_order, num_kept = _coarse_stage(zoo, index, usable, target, config, count, experience, verdicts, traffic)
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
-    kept, chosen = _fine_stage(zoo, index, in_order, num_kept, target, config, count, seed, verdicts, traffic)
+    stage = FineStage(zoo, index, target, config.fine, count, seed, verdicts, traffic)
+    asked, chosen = stage.choose(in_order, num_kept)
     traffic.add("fine", read=zoo.bytes_read - before)
-    if len(kept) > num_kept:
-        say(f"Too few of the first {num_kept} candidates were of use, so {len(kept)} got a closer look.")
-    broken = [verdicts[row].reason for row in kept if verdicts[row].reason.startswith("dropped: ")]
+    if len(asked) > num_kept:
+        say(f"Too few of the first {num_kept} candidates were of use, so {len(asked)} got a closer look.")
+    broken = [verdicts[row].reason for row in asked if verdicts[row].reason.startswith("dropped: ")]
     if broken:
-        say(f"{len(broken)} of the {len(kept)} candidates are left out; the first was {broken[0]}.")
+        say(f"{len(broken)} of the {len(asked)} candidates are left out; the first was {broken[0]}.")
     if len(chosen) < count:
-        say(f"Only {len(chosen)} of the {len(kept)} candidates give a finite score, so no more are asked.")
+        say(f"Only {len(chosen)} of the {len(asked)} candidates give a finite score, so no more are asked.")
     order = {card.id: place for place, (card, _) in enumerate(chosen)}
     ranked = sorted(verdicts, key=lambda verdict: _place(verdict, order))
     learned_from = len(experience.source) if experience else 0
@@ -166,7 +130,8 @@ def _usable(zoo: Zoo, table: Table, target: TargetData, students: bool, verdicts
             as_named = Kind(class_names=named, input_spec=table.kinds[kind].input_spec)
             of_kinds[kind, named] = _why_not_its_kind(as_named, target)
         why = _why_not_it(verdict.domain, joined, target, students) or of_kinds[kind, named]
-        verdict.reason = f"dropped: {why}" if why else ""
+        if why:
+            verdict.drop(why)
     return [row for row, verdict in enumerate(verdicts) if not verdict.reason]
 
 
@@ -179,11 +144,7 @@ def _why_not_it(domain: str, joined: int, target: TargetData, students: bool) ->
 def _why_not_its_kind(kind: Kind, target: TargetData) -> str:
     if not set(kind.class_names) & set(target.class_names):
         return "no class name in common with the target"
-    return _as_reason(target.can_show(kind.input_spec))
-
-
-def _as_reason(sentence: str) -> str:
-    return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}"
+    return as_reason(target.can_show(kind.input_spec))
 
 
 def _how_many(wanted: int | None, usable: int, verdicts: list[Verdict], say: Callable[[str], None]) -> int:
@@ -254,102 +215,6 @@ def _coarse_stage(
         verdicts[row].coarse_score = score if math.isfinite(score) else None
         verdicts[row].reason = reason
     return [usable[number] for number in best_first(scores).tolist()], len(kept)
-
-
-def _fine_stage(
-    zoo: Zoo,
-    index: CardIndex,
-    ranked: Sequence[int],
-    num_kept: int,
-    target: TargetData,
-    config: SelectionConfig,
-    count: int,
-    seed: int,
-    verdicts: list[Verdict],
-    traffic: Traffic,
-) -> tuple[Sequence[int], list[tuple[Card, Classifier]]]:
-    """Asks the kept candidates, one at a time, and holds few more than the ``count`` best.
-
-    Returns:
-        The rows of all that were asked, more than were kept where too few of those are of use; and the chosen.
-    """
-    score = FINE_SCORES.get(config.fine)
-    held = _Held(zoo, index, HELD * count)
-    look = CloserLook(len(target.class_names))
-    kept: list[int] = []
-    answered: list[int] = []
-    for place, row in enumerate(ranked):
-        if place >= num_kept and look.of_use >= count:
-            break
-        kept.append(row)
-        verdict = verdicts[row]
-        try:
-            card, model = held.load(row)
-        except InputError as fault:
-            verdict.reason = f"dropped: {_as_reason(str(fault))}"
-            continue
-        candidate = look_at(card, model, target, seed + place)
-        verdict.reason = ""
-        verdict.accuracy = accuracy(candidate) if len(candidate.labels) else None
-        traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
-        if is_finite(candidate):
-            look.add(candidate)
-            answered.append(row)
-            held.keep(row, card, model, score(candidate))
-    worths = dict.fromkeys(kept, math.nan)
-    doubts: dict[int, str] = {}
-    for row, (candidate, doubt) in zip(answered, look.judged(), strict=True):
-        worth, verdict = score(candidate), verdicts[row]
-        verdict.agreement, doubts[row] = candidate.agreement, doubt
-        if math.isfinite(worth):
-            verdict.fine_score = worths[row] = worth
-    order = [kept[place] for place in best_first(np.array([worths[row] for row in kept])).tolist()]
-    order = [row for row in order if not verdicts[row].reason]
-    chosen = [row for row in order if verdicts[row].fine_score is not None][:count]
-    for rank, row in enumerate(order, start=1):
-        verdict = verdicts[row]
-        verdict.selected = row in chosen
-        what = "selected" if verdict.selected else "dropped by the fine stage"
-        told = f"rank {rank} of {len(order)}" if verdict.fine_score is not None else "no finite score"
-        doubt = f", {doubts[row]}" if verdict.fine_score is not None and doubts[row] else ""
-        verdict.reason = f"{what}: {told} by {config.fine}{doubt}"
-    if not chosen:
-        why = f"; the first was {verdicts[kept[0]].reason}" if not order else ""
-        raise InputError(f"No candidate has a finite score by {config.fine} on this target{why}; use another zoo.")
-    return kept, [held.get(row) for row in chosen]
-
-
-class _Held:
-    """The models of the candidates that seemed best when they were looked at; the others are read again if need be."""
-
-    def __init__(self, zoo: Zoo, index: CardIndex, most: int) -> None:
-        self._zoo, self._index, self._most = zoo, index, most
-        self._worths: dict[int, float] = {}
-        self._models: dict[int, tuple[Card, Classifier]] = {}
-
-    def load(self, row: int) -> tuple[Card, Classifier]:
-        """Reads a candidate.
-
-        Raises:
-            InputError: its card or its weights are of no use.
-        """
-        card = self._zoo.candidate(self._index, row)
-        return card, self._zoo.load(card.id, card)
-
-    def keep(self, row: int, card: Card, model: Classifier, worth: float) -> None:
-        """Holds a model, and lets go of the one that seems worst where there are too many."""
-        self._worths[row] = worth if math.isfinite(worth) else -math.inf
-        self._models[row] = card, model
-        if len(self._models) > self._most:
-            del self._models[min(self._models, key=lambda one: self._worths[one])]
-
-    def get(self, row: int) -> tuple[Card, Classifier]:
-        """A candidate that was looked at."""
-        return self._models[row] if row in self._models else self.load(row)
-
-
-def _numbers_of_centroids(card: Card) -> int:
-    return sum(len(centroid) for centroid in card.centroids if centroid is not None)
 
 
 def _place(verdict: Verdict, order: dict[str, int]) -> tuple[bool, int, bool, float, bool, float]:

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 Stage = Literal["coarse", "fine", "transfer"]
 
+#: Bytes of one float32 number, as statistics and centroids travel.
+FLOAT_BYTES = 4
+
 
 @dataclass
 class StageTraffic:
@@ -15,7 +18,8 @@ class StageTraffic:
     Attributes:
         up: bytes that the target's device sends.
         down: bytes that the target's device receives.
-        read: bytes read from the zoo's files, wherever it lies; nothing is read twice.
+        read: bytes read from the zoo's files, wherever it lies; a model that was let go of and is chosen after all
+            is read twice.
     """
 
     up: int = 0

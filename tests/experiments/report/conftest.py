@@ -2,8 +2,9 @@
 
 import pytest
 
-from hatlit.selection.protocol import Selection, Verdict
+from hatlit.selection.protocol import Selection
 from hatlit.selection.traffic import Traffic
+from hatlit.selection.verdict import Verdict
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from hatlit.selection.protocol import Selection, Verdict
+from hatlit.selection.protocol import Selection
+from hatlit.selection.verdict import Verdict
 
 # Okabe and Ito's colours stay apart for colour-blind eyes and in print.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#999999"
