@@ -58,6 +58,9 @@ AXES = {"samples": "samples of the target", "sources": "sources selected (N_p)",
 #: A step that takes less than this at the largest point is mostly fixed cost, and has no exponent worth a word.
 SHORTEST = 0.2
 
+#: An exponent up to here is linear growth, measured once.
+LINEAR = 1.1
+
 HEAD = """# How time and memory grow
 
 Made by
@@ -69,7 +72,8 @@ Made by
 on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
 Each point is one run of HaT with its shipped options, in a process of its own with an empty cache, on three channels of
 64 samples in time; sources are `cnn_tiny`, the student is `cnn_nano`, and one sample a class is labelled. A zoo has as
-many sources as are selected, so all of them are looked at.
+many sources as are selected, so all of them are looked at. "Building" puts the method together, most of which is
+asking the sources about blends.
 
 An exponent is the slope of log seconds over log size: 1 is linear, 2 quadratic; "at the end" it is taken between the
 two largest sizes, where fixed costs weigh least. Steps that are over within {shortest} s have none. Training is one
@@ -315,7 +319,20 @@ def page(command: str, tables: dict[str, list[dict[str, str]]], config: GrowthCo
         f"## {AXES[axis].capitalize()}\n\nWith {others(axis, config)}.\n\n{Table(rows).markdown()}\n"
         for axis, rows in tables.items()
     ]
-    return "\n".join([head, *parts])
+    return "\n".join([head, finding(tables), *parts])
+
+
+def finding(tables: dict[str, list[dict[str, str]]]) -> str:
+    """What is steeper than a line between the two largest sizes, in words."""
+    steep = [
+        f"{row[AXES[axis]]} with {axis} ({row['at the end']}, {list(row.values())[-3]} at the largest)"
+        for axis, rows in tables.items()
+        for row in rows
+        if row["at the end"] != "-" and float(row["at the end"]) > LINEAR
+    ]
+    if not steep:
+        return f"No step grows faster than linearly: no exponent at the end is above {LINEAR}.\n"
+    return f"Exponents at the end that are above {LINEAR}: {', '.join(steep)}; all others grow linearly or slower.\n"
 
 
 if __name__ == "__main__":
