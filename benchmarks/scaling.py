@@ -2,9 +2,9 @@
 
     python benchmarks/scaling.py
 
-Each measurement is a small expansion of its own on the demo fleet, whose sources are trained before. The schedule for
-many nodes is simulated and not measured: list scheduling of task times drawn from those that were measured, so it knows
-nothing of networks, of disks, or of nodes that are lost.
+Each measurement is an expansion of its own on the demo fleet: one round of runs with the shipped options, and sources
+that are trained before. The schedule for many nodes is simulated and not measured: list scheduling of task times drawn
+from those that were measured, so it knows nothing of networks, of disks, or of nodes that are lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from typing import Any, Literal
 import numpy as np
 
 from hatlit.config import (
-    AdaptConfig,
     ExpandConfig,
     Names,
     SourcesConfig,
@@ -79,8 +78,7 @@ def measure(executor: Literal["local", "ray"], workers: int, join: int, folder: 
         join=join,
         num_sources=2,
         sources=SourcesConfig("cnn_nano", max_epochs=2),
-        trainer=TrainerConfig(max_epochs=5, accelerator="cpu"),
-        adapt=AdaptConfig(steps=5),
+        trainer=TrainerConfig(accelerator="cpu"),
         compare_labels_only=False,
         executor=executor,
         jobs=workers,
@@ -149,15 +147,16 @@ def page(measured: Sequence[dict[str, Any]], simulated: dict[str, float]) -> str
 
 ## Measured
 
-One round of {len(measured[0]["tasks"])} domains on the demo fleet, sources trained before, with the start of processes
-or of Ray in it. The students of all rows came to {same} accuracies.
+One round of {len(measured[0]["tasks"])} domains on the demo fleet, each a run with the shipped options;
+sources were trained before, and the start of processes or of Ray is in it. The students of all rows came to {same}
+accuracies.
 
 {shown[0]}
 
 ## Worked out, not measured
 
 A round of {simulated["targets"]:,} targets on {simulated["slots"]} slots, by list scheduling of task times drawn from
-those above. It knows nothing of networks, disks, or nodes that are lost, and its tasks are as tiny as those above.
+those above. It knows nothing of networks, disks, or nodes that are lost, and its tasks are those above.
 
 {shown[1]}
 """
