@@ -2,15 +2,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Files go to processes as wholes, for what their tests share, and in order: those of one long test do not come last.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: train test lint docs clean
+.PHONY: train test quick lint docs clean
 
 train: $(VENV)/.installed
 	$(BIN)/python scripts/train.py --modality imu
 
-# Files go to processes as wholes, for what their tests share, and in order: those of one long test do not come last.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+quick: $(VENV)/.installed
+	$(PYTEST) -m "not slow and not real_data"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -170,6 +170,7 @@ def test_the_package_loads_nothing_heavy_before_it_is_asked_to_load_a_student():
     assert finished.returncode == 0, finished.stderr
 
 
+@pytest.mark.slow
 def test_listings_do_not_wait_for_lightning():
     finished = python(
         "import sys\n"

@@ -69,6 +69,7 @@ def sentence(errors):
     return errors
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_checkpoint_before(train, disk, tmp_path, monkeypatch):
     options = "--trainer.checkpoint_seconds 0 --trainer.max_epochs 6 --method hat".split()
     assert train(*options, out=tmp_path / "whole")[0] == 0

@@ -256,6 +256,7 @@ def test_a_class_that_is_first_seen_in_a_later_round(in_this_process, six, optio
     assert "Classes seen first in a later round" in (folder_of(tmp_path / "out") / "report.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_each_domain_gets_the_largest_student_that_fits_its_own_budget(in_this_process, options, display, tmp_path):
     (tmp_path / "budgets.yaml").write_text("\n".join(f"{name}: {{max_parameters: 10000}}" for name in NAMES[2:5]))
@@ -294,6 +295,7 @@ def test_a_domain_that_no_student_fits_can_be_skipped(in_this_process, options, 
     assert failed.keys() == {"cid"} and "No student fits --device.max_bytes 30" in failed["cid"]
 
 
+@pytest.mark.slow
 def test_what_a_ranking_chose_is_reported(in_this_process, options, display, tmp_path):
     expand(
         options(initial="ann,bob", rounds=1, student="auto", device=DeviceConfig(max_parameters=8000), method="kd"),

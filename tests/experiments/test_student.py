@@ -31,6 +31,7 @@ def train(without_pictures, arrays, zoo_of_two, tmp_path, tmp_path_factory, monk
     return run
 
 
+@pytest.mark.slow
 def test_the_first_of_the_ranking_is_trained_whatever_the_method(train, capsys, display):
     folder = train("hat")
     ranking, result = kept_ranking(folder), folder.read_json("result.json")

@@ -71,6 +71,7 @@ def test_workers_of_all_pools_are_copies_of_one_server_which_has_imported_everyt
     assert servers[0] == servers[1] != os.getpid()
 
 
+@pytest.mark.slow
 def test_a_worker_and_its_server_end_when_who_started_them_is_killed(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(KILLED)
     with subprocess.Popen([sys.executable, tmp_path / "main.py"], stdout=subprocess.PIPE, text=True) as process:
