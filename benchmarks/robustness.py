@@ -65,8 +65,9 @@ that was tried.
 ## Not promised
 
 - **What a source says of itself may be false.** Its accuracy, statistics and centroids are believed when candidates
-  are ranked; only your own labels tell. A source may have learned to answer wrongly on purpose: few labels find one
-  that is often wrong, and no number of them one that is wrong on a sample you do not have.
+  are ranked; only your own labels tell, and what other sources make of the same samples. A source may have learned to
+  answer wrongly on purpose: few labels find one that is often wrong, and no number of them one that is wrong on a
+  sample you do not have.
   What such sources did in trials is on [a page of its own](bad-sources.md).
 - **Who can write to a zoo can spoil it**: remove sources, hide them with an index that leaves them out, add a million.
   Cards have hashes and no signatures; who wrote one is for the place where the zoo lies to know.
