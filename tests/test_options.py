@@ -201,6 +201,8 @@ def test_flags_that_cannot_be(words, says):
         ("hat: 3\n", "'hat' is a group of options, so it cannot be the value '3'."),
         ("hat:\n  mixer: [1]\n", "'hat.mixer' is a group of options, so it cannot be the value '[1]'."),
         ("target: a\ntrainer:\n", "'trainer' is a group of options, so it cannot be left empty."),
+        ("target: a\nseed:\n", "--seed is left empty; give it a value, or leave the line out."),
+        ("hat:\n  mixer:\n    dim: null\n", "--hat.mixer.dim is left empty; give it a value, or leave the line out."),
         ("num_sources: [3\n", "The options cannot be read"),
         ("- num_sources\n", "The options cannot be read"),
         ("hat:\n  mixer:\n    dim: 10\n    heads: 4\n", "--hat.mixer.dim (10) must be a multiple"),

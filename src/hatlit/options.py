@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -122,7 +122,7 @@ def _build(kind: type[C], values: dict[str, Any], prefix: str = "") -> C:
     """Builds a dataclass, and those inside it, from plain values; their own checks run here.
 
     Raises:
-        InputError: where a dataclass belongs, a single value stands.
+        InputError: where a dataclass belongs, a single value stands; or there is no value where one is needed.
     """
     hints = get_type_hints(kind)
     inner = {}
@@ -132,6 +132,8 @@ def _build(kind: type[C], values: dict[str, Any], prefix: str = "") -> C:
                 what = "left empty" if value is None else f"the value '{value}'"
                 raise InputError(f"'{prefix}{name}' is a group of options, so it cannot be {what}.")
             value = _build(hints[name], value, f"{prefix}{name}.")
+        elif value is None and name in hints and type(None) not in get_args(hints[name]):
+            raise InputError(f"--{prefix}{name} is left empty; give it a value, or leave the line out.")
         if name in hints:  # the parser also notes which file a group came from
             inner[name] = value
     return kind(**inner)

@@ -45,6 +45,12 @@ def test_without_a_test_part_it_claims_nothing(finished_run):
     assert str(Student(finished_run)).endswith("no samples were held out")
 
 
+def test_a_test_part_without_an_accuracy_is_refused(finished_run):
+    (finished_run / "result.json").write_text(json.dumps({**RESULT, "accuracy": None}))
+    with pytest.raises(InputError, match=r"result\.json' is not valid: there are test samples and no accuracy"):
+        Student(finished_run)
+
+
 def test_a_bare_student_says_what_its_card_does(run):
     student = Student(run)
     assert (student.result, student.taught_by) == ({}, ())

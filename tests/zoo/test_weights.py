@@ -14,7 +14,7 @@ from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo
-from hatlit.zoo.weights import decode_weights, encode_weights
+from hatlit.zoo.weights import build_as_told, decode_weights, encode_weights
 
 
 @pytest.fixture
@@ -117,3 +117,9 @@ def test_a_card_that_the_encoder_contradicts_is_refused(model: Classifier, card:
         decode_weights(data, card_of(card, data, encoder="cnn_nan"))
     with pytest.raises(InputError, match="features where the card"):
         decode_weights(data, card_of(card, data, feature_dim=card.feature_dim + 1))
+
+
+def test_the_name_of_an_encoder_steers_no_terminal(card: Card) -> None:
+    with pytest.raises(InputError, match="cannot be built") as error:
+        build_as_told("\x1b[31mred", card.input_spec, 3, card.size_bytes, "a stranger's file")
+    assert str(error.value).isprintable()

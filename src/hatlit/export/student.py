@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
@@ -148,6 +148,12 @@ class _Told(BaseModel):
     seconds: Total
     test_samples: Count
     accuracy: float | None = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check_that_what_was_tested_has_a_number(self) -> _Told:
+        if self.test_samples and self.accuracy is None:
+            raise ValueError("there are test samples and no accuracy")
+        return self
 
 
 def _read_result(path: Path) -> dict[str, Any]:

@@ -127,7 +127,8 @@ def _build(encoder: str, view: InputSpec, num_classes: int, told_by: str) -> Cla
             return build_classifier(encoder, view, num_classes, pretrained=False)
     except Exception as error:  # what a builder raises at a view that it was not made for is its own affair
         reason = on_one_line(str(error))
-        raise InputError(f"The encoder '{encoder}' cannot be built as {told_by} says: {reason}.") from error
+        named = on_one_line(encoder)
+        raise InputError(f"The encoder '{named}' cannot be built as {told_by} says: {reason}.") from error
 
 
 def check_tensors(tensors: dict[str, Tensor], expected: dict[str, Tensor], encoder: str, subject: str) -> None:
