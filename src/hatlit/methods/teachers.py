@@ -51,6 +51,7 @@ def frozen_bank(
         train_heads=train_heads,
         experts=experts,
         views=target.view(experts[0].input_spec, blends=blends) if experts else None,
+        cache=task.config.cache,
     )
 
 
