@@ -111,9 +111,7 @@ def test_what_cannot_be_stacked_is_refused(task, method, options, says):
 def test_a_cost_that_depends_on_more_than_is_looked_up_is_refused(task):
     """Else every target would get what only the first one knows: the weights, or the heads, of its sources."""
     methods, data = runs([task(number, "camkd") for number in range(2)])
-    with pytest.raises(
-        InputError, match="CAMKD cannot train many .* depends on more of a target than `look_up` returns"
-    ):
+    with pytest.raises(InputError, match=r"CAMKD cannot .* depends on more of a target than `look_up` returns"):
         fit_together(methods, data, EPOCHS, seed=0)
     methods, data = runs([task(number, "knfu") for number in range(2)])
     methods[1].effectiveness.copy_(methods[0].effectiveness.flip(0))
