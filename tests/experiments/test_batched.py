@@ -55,6 +55,7 @@ def runs(tasks):
     [
         ("labels_only", {}),
         ("kd", {"student": "tcn_nano"}),
+        ("edgefd", {}),
         ("hat", {"optimizer__schedule": "constant"}),
         ("hat_paper", {"hat__dictionary__when": "step", "hat__dictionary__threshold": 0.7}),
     ],
@@ -104,6 +105,17 @@ def test_one_target_may_predict_afterwards_without_the_others(task):
 def test_what_cannot_be_stacked_is_refused(task, method, options, says):
     methods, data = runs([task(0, method, **options)])
     with pytest.raises(InputError, match=says):
+        fit_together(methods, data, EPOCHS, seed=0)
+
+
+def test_a_cost_that_depends_on_more_than_is_looked_up_is_refused(task):
+    """Else every target would get what only the first one knows: the weights, or the heads, of its sources."""
+    methods, data = runs([task(number, "camkd") for number in range(2)])
+    with pytest.raises(InputError, match=r"CAMKD cannot .* depends on more of a target than `look_up` returns"):
+        fit_together(methods, data, EPOCHS, seed=0)
+    methods, data = runs([task(number, "knfu") for number in range(2)])
+    methods[1].effectiveness.copy_(methods[0].effectiveness.flip(0))
+    with pytest.raises(InputError, match="KnFu cannot train many"):
         fit_together(methods, data, EPOCHS, seed=0)
 
 

@@ -64,3 +64,11 @@ def test_who_is_sure_nine_times_in_ten_should_be_right_as_often():
     probabilities = torch.tensor([[0.9, 0.1]] * 10)
     assert quality(probabilities, torch.tensor([0] * 9 + [1])).calibration_error == pytest.approx(0, abs=1e-6)
     assert quality(probabilities, torch.tensor([0] * 5 + [1] * 5)).calibration_error == pytest.approx(0.4)
+
+
+def test_a_probability_that_rounding_puts_above_one_is_no_logit():
+    sure = one_hot(torch.tensor([0, 1, 2, 0]), 3).float()
+    rounded = sure * torch.tensor(1 + 1e-6)
+    assert rounded.max() > 1
+    assert quality(rounded, torch.tensor([0, 1, 2, 1])) == quality(sure, torch.tensor([0, 1, 2, 1]))
+    assert quality(rounded, torch.tensor([0, 1, 2, 0])).calibration_error == pytest.approx(0)

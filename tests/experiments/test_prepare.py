@@ -8,7 +8,11 @@ import pytest
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
-from hatlit.experiments.prepare import choose_target
+from hatlit.experiments.prepare import choose_target, source_domains
+from hatlit.selection.protocol import Selection
+from hatlit.selection.traffic import Traffic
+from hatlit.zoo.card import Provenance
+from hatlit.zoo.store import Zoo
 
 
 @pytest.fixture
@@ -59,3 +63,14 @@ def test_a_target_without_labels_is_refused(choose, people):
 def test_a_target_too_small_for_a_test_part_is_refused(choose, make_domain):
     with pytest.raises(InputError, match="Target 'ann' has too few labelled samples to keep any for the test"):
         choose(make_domain("ann", 0, rows=3))
+
+
+def test_recordings_of_students_with_all_their_labels_are_given_to_nobody(people, zoo_of_two):
+    source, student = Zoo.open(zoo_of_two).cards()
+    cards = [source, student.model_copy(update={"provenance": Provenance(round=1, parents=(source.id,))})]
+    names = [card.domain for card in cards]
+    data = replace(people, domains=tuple(replace(people.domains[0], name=name) for name in names))
+    traffic = Traffic(everything=0)
+    given = source_domains(TrainConfig(method="dann"), data, Selection([], [], cards, traffic))
+    assert [domain.name for domain in given] == names[:1]
+    assert traffic.total == given[0].samples.nbytes

@@ -52,7 +52,7 @@ def row(method, target, seed, accuracy, sent=1000, seconds=2.0, failed=""):
 def test_the_finding_says_ahead_behind_or_undecided():
     def lead(low, mean, high, is_oracle=False):
         return {
-            "against_reference": {"difference": {"low": low, "mean": mean, "high": high}},
+            "against_reference": {"difference": {"low": low, "mean": mean, "high": high}, "targets": 3},
             "is_oracle": is_oracle,
             "needs_source_data": False,
         }
@@ -121,6 +121,20 @@ def test_the_gap_lies_between_labels_only_and_all_labels():
     assert closed == {"labels_only": 0.0, "hat": pytest.approx(0.75), "all_labels": 1.0}
     assert [one["is_oracle"] for one in described.values()] == [False, False, True]
     assert summarise(rows[:2])["methods"]["hat"]["gap_closed"] is None
+
+
+def test_a_method_that_fails_on_a_hard_target_closes_no_more_of_the_gap():
+    rows = [row(name, "easy", 0, value) for name, value in (("labels_only", 0.8), ("hat", 0.85), ("all_labels", 0.9))]
+    rows += [row("labels_only", "hard", 0, 0.2), row("all_labels", "hard", 0, 0.5)]
+    rows += [row("hat", "hard", 0, 0.0, failed="no memory")]
+    assert summarise(rows)["methods"]["hat"]["gap_closed"] == pytest.approx(0.5)
+
+
+def test_a_single_target_decides_nothing():
+    rows = [row(name, "ann", seed, value) for name, value in (("hat", 0.9), ("kd", 0.5)) for seed in range(3)]
+    assert finding(summarise(rows)) == "hat is undecided against kd (+40.0 points)."
+    more = [row(name, "bob", seed, value) for name, value in (("hat", 0.9), ("kd", 0.5)) for seed in range(3)]
+    assert finding(summarise([*rows, *more])) == "hat is ahead of kd (+40.0 points)."
 
 
 def test_ranks_by_hand_and_without_the_oracle():

@@ -115,3 +115,16 @@ def test_batch_norm_keeps_what_it_knew_of_the_whole_domain():
     adapted = adapt(source, *few(), AdaptConfig(steps=3), seed=0)
     assert torch.equal(adapted.encoder[1].running_mean, source.encoder[1].running_mean)
     assert not torch.equal(adapted.encoder[1].weight, source.encoder[1].weight)
+
+
+def test_dropout_depends_on_the_seed_alone_and_leaves_the_global_random_numbers_as_they_were():
+    source = make()
+    source.encoder.insert(3, nn.Dropout(0.5))
+    adapted = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        adapted.append(adapt(source, *few(), AdaptConfig(steps=3, learning_rate=0.01), seed=0))
+    assert not moved(*adapted)
+    drawn = torch.rand(1)
+    torch.manual_seed(2)
+    assert torch.equal(drawn, torch.rand(1))

@@ -8,7 +8,6 @@ from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.errors import InputError
 from hatlit.files import cache_folder
 from hatlit.fusion.bank import SourceBank
-from hatlit.fusion.cache import keeping_outputs
 
 RECORDED = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
 SCALED = InputSpec(modality="imu", channels=("y",), shape=(8,), mean=(0.5,), std=(2.0,))
@@ -38,7 +37,7 @@ def samples(rows=10, seed=1):
     return torch.randn(rows, 2, 8, generator=torch.Generator().manual_seed(seed))
 
 
-def make_bank(sources=None, train_heads=False, fingerprint="rows"):
+def make_bank(sources=None, train_heads=False, fingerprint="rows", cache=None):
     return SourceBank(
         sources or make_sources(),
         ["first", "second"],
@@ -48,6 +47,7 @@ def make_bank(sources=None, train_heads=False, fingerprint="rows"):
         RECORDED,
         fingerprint,
         train_heads,
+        cache=cache,
     )
 
 
@@ -91,8 +91,7 @@ def test_sources_run_once_and_not_at_all_when_cached():
 def test_half_the_digits_take_half_the_space_and_change_features_by_less_than_a_thousandth():
     rows = torch.arange(10)
     exact = make_bank()(rows)
-    with keeping_outputs(CacheConfig(dtype="float16")):
-        first, again = make_bank(), make_bank()
+    first, again = (make_bank(cache=CacheConfig(dtype="float16")) for _ in range(2))
     rounded = first(rows)
     assert torch.equal(rounded.probabilities, exact.probabilities)
     for near, true, read in zip(rounded.features, exact.features, again(rows).features, strict=True):
@@ -106,8 +105,7 @@ def test_half_the_digits_take_half_the_space_and_change_features_by_less_than_a_
 
 def test_features_on_disk_are_those_in_memory():
     rows = torch.tensor([3, 0, 7])
-    with keeping_outputs(CacheConfig(map_above=0)):
-        mapped = make_bank(train_heads=True)
+    mapped = make_bank(train_heads=True, cache=CacheConfig(map_above=0))
     held = make_bank(train_heads=True)
     assert {name for name, _ in held.named_buffers()} - {name for name, _ in mapped.named_buffers()} == {
         "features_0",

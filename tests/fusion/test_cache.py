@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from hatlit.config import CacheConfig
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
-from hatlit.fusion.cache import cached_outputs, chosen_keeping, keeping_outputs, output_key, weights_hash
+from hatlit.fusion.cache import cached_outputs, output_key, weights_hash
 
 SPEC = InputSpec(modality="imu", channels=("x",), shape=(8,))
 
@@ -134,10 +133,3 @@ def test_reading_an_entry_counts_as_use():
     os.utime(file, (0, 0))
     cached_outputs(["key"], None)
     assert file.stat().st_mtime > 0
-
-
-def test_how_outputs_are_kept_is_said_for_a_stretch_of_work():
-    with pytest.raises(RuntimeError, match="inside"), keeping_outputs(CacheConfig(dtype="float16")):
-        assert chosen_keeping().dtype == "float16"
-        raise RuntimeError("inside")
-    assert chosen_keeping() == CacheConfig()

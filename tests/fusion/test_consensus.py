@@ -130,3 +130,8 @@ def test_many_classes_take_one_number_each_and_reliable_sources_are_still_found(
 def test_with_as_many_classes_as_are_told_apart_the_table_is_whole():
     said, truth = voices([0.9, 0.8], rows=TOLD_APART, classes=TOLD_APART)
     assert find_consensus(said, nothing_known(len(truth))).errors.shape == (2, TOLD_APART, TOLD_APART)
+
+
+def test_heads_that_learn_leave_no_graph_in_the_error_rates():
+    said = torch.rand(6, 2, 3, requires_grad=True).softmax(-1)
+    assert not find_consensus(said, torch.tensor([0, 1, 2, -1, -1, -1])).errors.requires_grad

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -76,3 +77,14 @@ def test_sources_that_know_none_of_the_classes_give_no_nan(task):
     method.bank.get_buffer("probabilities").zero_()
     outputs = method.lesson(batch_of(made, method)).outputs
     torch.testing.assert_close(fuse(even_weights(outputs), outputs.probabilities), torch.full((16, 3), 1 / 3))
+
+
+def test_a_source_that_was_left_out_is_not_measured_either(task):
+    made = task("edgefd", adapt__steps=0)
+    broken = copy.deepcopy(made.sources[1].model)
+    torch.nn.init.constant_(broken.head.bias, torch.nan)
+    first, second, third = made.sources
+    method = EdgeFD.build(replace(made, sources=(first, replace(second, model=broken), third)))
+    without = EdgeFD.build(replace(made, sources=(first, third)))
+    assert method.bank.left_out == (second.id,)
+    assert torch.equal(method.speaks, without.speaks)

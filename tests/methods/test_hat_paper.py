@@ -13,6 +13,7 @@ def test_its_options_are_the_published_ones():
     assert config.hat.injection.loss == "convex"
     assert config.hat.dictionary.strict
     assert (config.selection.statistics, config.selection.similarity) == ("handcrafted", "cosine")
+    assert config.selection.fine == "centroid_accuracy"
 
 
 def test_at_full_accuracy_the_labels_are_silent(task):

@@ -190,7 +190,7 @@ class TrainerConfig:
         max_epochs: passes over the target's training samples.
         max_steps: batches after which no further pass begins, so that many unlabelled samples do not take for ever.
         batch_size: samples a step, labelled and unlabelled together.
-        augment: whether the student's view is randomly changed while training.
+        augment: whether the student's view is randomly changed while training; and that of the target's own experts.
         accelerator: cpu, gpu, or auto.
         devices: processes that train together on each machine (Lightning DDP above one).
         num_nodes: machines that train together; torchrun starts the processes on each.

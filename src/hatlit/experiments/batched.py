@@ -72,8 +72,8 @@ class _Stack:
     """
 
     def __init__(self, methods: Sequence[StudentMethod]) -> None:
-        self._cost = _Cost(methods[0])
-        own = [dict(_Cost(method).named_parameters()) for method in methods]
+        self._costs = [_Cost(method) for method in methods]
+        own = [dict(cost.named_parameters()) for cost in self._costs]
         name_of = {id(parameter): name for name, parameter in own[0].items()}
         names = {
             part: [name_of[id(one)] for one in parameters] for part, parameters in methods[0].trained_parts().items()
@@ -95,13 +95,25 @@ class _Stack:
             for name in self._stacked:
                 parameters[name].data = parameters[name].detach().clone()
 
-    def costs(self, seen: Any) -> Tensor:
-        """The sum of the losses of each method (methods,); ``seen`` is stacked as the parameters are."""
+    def looks_no_further(self, seen: Sequence[Any]) -> bool:
+        """Whether the losses depend on nothing but trained parameters and what each method has looked up.
+
+        All else is the first method's while the stack learns; so it must make no difference whose it is.
+        """
+        for cost, own, its in zip(self._costs, self._own, seen, strict=True):
+            shared = functional_call(self._costs[0], {name: own[name] for name in self._stacked}, (its,))
+            if not torch.allclose(cost(its), shared, rtol=1e-6, atol=1e-6, equal_nan=True):
+                return False
+        return True
+
+    def costs(self, seen: Sequence[Any]) -> Tensor:
+        """The sum of the losses of each method (methods,), from what each has looked up."""
 
         def one(parameters: dict[str, Tensor], its: Any) -> Tensor:
-            return functional_call(self._cost, parameters, (its,))
+            return functional_call(self._costs[0], parameters, (its,))
 
-        return vmap(one, randomness="different")(self._stacked, seen)
+        stacked = tree_map(lambda *several: torch.stack(several), *seen)
+        return vmap(one, randomness="different")(self._stacked, stacked)
 
 
 def _fit_group(methods: Sequence[StudentMethod], data: Sequence[TargetDataModule], config: TrainerConfig) -> None:
@@ -110,10 +122,10 @@ def _fit_group(methods: Sequence[StudentMethod], data: Sequence[TargetDataModule
     steps = epochs * data[0].steps_per_epoch
     schedulers = [schedule for one in optimizers for schedule in methods[0].schedules_of(one, steps)]
     with _as_if_in_a_trainer(methods, config):
+        _refuse_what_looks_further(methods, stack, _look_up(methods, next(_batches(data, 0))))
         for epoch in range(epochs):
             for batches in _batches(data, epoch):
-                seen = [method.look_up(batch) for method, batch in zip(methods, batches, strict=True)]
-                stack.costs(tree_map(lambda *several: torch.stack(several), *seen)).sum().backward()
+                stack.costs(_look_up(methods, batches)).sum().backward()
                 for one in [*optimizers, *schedulers]:
                     one.step()
                 for optimizer in optimizers:
@@ -123,6 +135,10 @@ def _fit_group(methods: Sequence[StudentMethod], data: Sequence[TargetDataModule
             for method in methods:
                 method.after_epoch()
     stack.take_apart()
+
+
+def _look_up(methods: Sequence[StudentMethod], batches: Sequence[Batch]) -> list[Any]:
+    return [method.look_up(batch) for method, batch in zip(methods, batches, strict=True)]
 
 
 def _batches(data: Sequence[TargetDataModule], epoch: int) -> Iterator[tuple[Batch, ...]]:
@@ -140,9 +156,11 @@ def _as_if_in_a_trainer(methods: Sequence[StudentMethod], config: TrainerConfig)
     for method in methods:
         method.train()
         method.trainer = trainer
-    yield
-    for method in methods:
-        method.trainer = None
+    try:
+        yield
+    finally:
+        for method in methods:
+            method.trainer = None
 
 
 def _form(method: StudentMethod, data: TargetDataModule) -> Hashable:
@@ -168,3 +186,16 @@ def _refuse_what_cannot_be_stacked(method: StudentMethod) -> None:
         raise InputError(f"The student of {name} has batch norm, whose statistics cannot be stacked; take another.")
     if any(isinstance(one, nn.RNNBase) for one in method.modules()):
         raise InputError(f"The student of {name} is recurrent, which torch cannot stack; take another.")
+
+
+@torch.no_grad()
+def _refuse_what_looks_further(methods: Sequence[StudentMethod], stack: _Stack, seen: Sequence[Any]) -> None:
+    for method in methods:
+        method.eval()  # dropout would differ
+    if not stack.looks_no_further(seen):
+        raise InputError(
+            f"{type(methods[0]).__name__} cannot train many targets together: what its rows cost depends on more of a "
+            "target than `look_up` returns."
+        )
+    for method in methods:
+        method.train()

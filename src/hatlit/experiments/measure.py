@@ -38,6 +38,8 @@ class Quality:
 
 def quality(probabilities: Tensor, label: Tensor) -> Quality:
     """Compares predicted probabilities (N, K) with the true classes (N,)."""
+    # Weights that sum to a hair above one make sure predictions exceed one, and torchmetrics takes those for logits.
+    probabilities = probabilities.clamp(0, 1)
     if probabilities.shape[1] == 1:  # torchmetrics wants two classes or more
         probabilities = F.pad(probabilities, (0, 1))
     count = probabilities.shape[1]

@@ -144,18 +144,21 @@ def as_sources(cards: Sequence[Card], models: Sequence[Classifier]) -> Sequence[
 def source_domains(config: TrainConfig, data: DomainSet, selection: Selection | None) -> Sequence[Domain]:
     """The recordings of the chosen sources' own domains, for a method that needs them; the traffic says what they cost.
 
+    Those of students are not among them: their owners labelled a few samples, and the recordings here have all labels.
+
     Raises:
         InputError: they are not there.
     """
     if selection is None or not METHODS.get(config.method).needs_source_data:
         return ()
-    missing = [card.domain for card in selection.cards if card.domain not in data.names]
+    cards = [card for card in selection.cards if card.round == 0]
+    missing = [card.domain for card in cards if card.domain not in data.names]
     if missing:
         raise InputError(
             f"Method '{config.method}' needs the recordings of the sources' own domains, and data set '{data.name}' "
             f"has no '{missing[0]}'; leave the method out, or name the data set that the zoo was trained on."
         )
-    domains = tuple(data.domain(card.domain) for card in selection.cards)
+    domains = tuple(data.domain(card.domain) for card in cards)
     selection.traffic.add("transfer", down=sum(domain.samples.nbytes for domain in domains))
     return domains
 

@@ -44,7 +44,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     done = [name for name in names if finished[name]]
     reference = REFERENCE if REFERENCE in done else done[0]
     ranks, critical = average_ranks({name: finished[name] for name in done if not is_oracle(name)})
-    gap = [float(np.mean([row["accuracy"] for row in finished.get(end, [])] or [np.nan])) for end in (FLOOR, CEILING)]
+    ends = [finished.get(end, []) for end in (FLOOR, CEILING)]
     methods = {
         name: {
             "n": len(finished[name]),
@@ -54,7 +54,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
             **_described(finished[name]),
             "average_rank": ranks.get(name),
             "against_reference": None if name == reference else against(finished[reference], finished[name]),
-            "gap_closed": _gap_closed(float(np.mean([row["accuracy"] for row in finished[name]])), *gap),
+            "gap_closed": _gap_closed(finished[name], *ends),
         }
         for name in done
     }
@@ -100,6 +100,7 @@ def against(reference: Sequence[Row], others: Sequence[Row]) -> dict[str, Any] |
         "wins": int((ahead > 0).sum()),
         "ties": int((ahead == 0).sum()),
         "losses": int((ahead < 0).sum()),
+        "targets": len({row["target"] for row, _ in pairs}),
     }
 
 
@@ -131,13 +132,18 @@ def average_ranks(finished: Mapping[str, Sequence[Row]]) -> tuple[dict[str, floa
 
 
 def finding(summary: Mapping[str, Any]) -> str:
-    """One sentence on where the reference stands; undecided is what has zero inside its interval."""
+    """One sentence on where the reference stands.
+
+    Undecided is what has zero inside its interval, and all that rests on a single target, whose interval has no width.
+    """
     verdicts: dict[str, list[str]] = {"ahead of": [], "behind": [], "undecided against": []}
     for method, one in summary["methods"].items():
         if one["against_reference"] is None:
             continue
         lead = one["against_reference"]["difference"]
         verdict = "ahead of" if lead["low"] > 0 else "behind" if lead["high"] < 0 else "undecided against"
+        if one["against_reference"]["targets"] < 2:
+            verdict = "undecided against"
         oracle = ", an oracle" if one["is_oracle"] else ""
         verdicts[verdict].append(f"{method} ({100 * lead['mean']:+.1f} points{oracle})")
     parts = [f"{verdict} {', '.join(methods)}" for verdict, methods in verdicts.items() if methods]
@@ -181,8 +187,14 @@ def _described(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _gap_closed(accuracy: float, floor: float, ceiling: float) -> float | None:
-    return (accuracy - floor) / (ceiling - floor) if ceiling > floor else None  # false where either is missing (NaN)
+def _gap_closed(rows: Sequence[Row], *ends: Sequence[Row]) -> float | None:
+    """Over the targets and seeds that all three finished, so that failing on a hard target is no gain."""
+    known = [{(row["target"], row["seed"]): row["accuracy"] for row in several} for several in (rows, *ends)]
+    common = sorted(set.intersection(*map(set, known)))
+    if not common:
+        return None
+    accuracy, floor, ceiling = (np.mean([one[pair] for pair in common]) for one in known)
+    return float((accuracy - floor) / (ceiling - floor)) if ceiling > floor else None
 
 
 def _lead(one: Mapping[str, Any] | None) -> str:

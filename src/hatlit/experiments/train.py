@@ -34,7 +34,6 @@ from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import provenance_of, save_student
 from hatlit.export.model_card import write_model_card
 from hatlit.files import file_hash
-from hatlit.fusion.cache import keeping_outputs
 from hatlit.methods.base import METHODS, StudentMethod, TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
 from hatlit.students.skeletons import AUTO
@@ -102,7 +101,7 @@ def train_for(
     folder.tell_of_others(display.say)
     selection = choose_sources(config, asked, target, zoo, display, clock)
     recordings = source_domains(config, data, selection)
-    with folder.alone(display.say) if is_first_process() else nullcontext(), keeping_outputs(config.cache):
+    with folder.alone(display.say) if is_first_process() else nullcontext():
         if folder.is_done:  # by another process, for which this one has waited
             return _show_again(folder, display)
         if is_first_process():

@@ -23,7 +23,7 @@ def adapt(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, 
         view: (L, channels, *shape) the labelled rows as this source sees them.
         label: (L,) numbers of the source's own classes; negative where the source does not know the class.
         config: what moves, how far and how long.
-        seed: of the choice of rows where there are more than ``ROWS_A_STEP``.
+        seed: of dropout, and of the choice of rows where there are more than ``ROWS_A_STEP``.
 
     Returns:
         The copy, frozen and in eval mode.
@@ -31,7 +31,9 @@ def adapt(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, 
     adapted = copy.deepcopy(source)
     known = label >= 0
     if config.steps and bool(known.any()):
-        _tune(adapted, view[known], label[known], config, torch.Generator().manual_seed(seed))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # of dropout
+            _tune(adapted, view[known], label[known], config, torch.Generator().manual_seed(seed))
     return freeze(adapted)
 
 

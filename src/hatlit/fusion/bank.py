@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hatlit.config import CacheConfig
 from hatlit.datamodules.base import build_view
 from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec
 from hatlit.errors import InputError
 from hatlit.fusion.adapt import freeze, pull_to_start
-from hatlit.fusion.cache import cached_outputs, chosen_keeping, output_key
+from hatlit.fusion.cache import cached_outputs, output_key
 from hatlit.fusion.silence import be_silent
 from hatlit.selection.labels import UNKNOWN, align, to_target_classes
 
@@ -60,6 +61,7 @@ class SourceBank(nn.Module):
         train_heads: whether copies of the heads learn.
         experts: models of the target itself, with its K classes; asked like sources.
         views: (rows, channels, *shape) the training rows as the experts see them; needed where there are experts.
+        cache: how the outputs are kept; as the options are when nobody changes them, where it is not given.
 
     Attributes:
         left_out: names of those whose answers on some row are not finite; they are not asked.
@@ -81,6 +83,7 @@ class SourceBank(nn.Module):
         train_heads: bool = False,
         experts: Sequence[Classifier] = (),
         views: Tensor | None = None,
+        cache: CacheConfig | None = None,
     ) -> None:
         super().__init__()
         self._sources = tuple(freeze(source) for source in sources)
@@ -88,14 +91,14 @@ class SourceBank(nn.Module):
         self._recorded = recorded
         known_classes = [*source_classes, *[target_classes] * len(experts)]
         columns = [align(classes, target_classes) for classes in known_classes]
-        keeping = chosen_keeping()
-        dtype, limit = getattr(torch, keeping.dtype), keeping.map_above_bytes
+        cache = cache or CacheConfig()
+        dtype, limit = getattr(torch, cache.dtype), cache.map_above_bytes
 
         def compute(places: list[int]) -> list[dict[str, Tensor]]:
             outputs = run([self._sources[place] for place in places], samples, recorded)
             return [_standardised(one["features"], one["logits"], dtype) for one in outputs]
 
-        form = f"standardised, {keeping.dtype}"
+        form = f"standardised, {cache.dtype}"
         keys = [output_key(source, recorded, rows_fingerprint, form) for source in self._sources]
         entries = cached_outputs(keys, compute, map_above=limit)
         of_experts = self._ask_experts(views)

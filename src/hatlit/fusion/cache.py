@@ -7,9 +7,7 @@ import hashlib
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,26 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
-from hatlit.config import CacheConfig
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder, write_atomically
-
-_CHOSEN: ContextVar[CacheConfig | None] = ContextVar("how outputs are kept", default=None)
-
-
-@contextmanager
-def keeping_outputs(config: CacheConfig) -> Iterator[None]:
-    """Banks of sources that are made inside keep their outputs as the options say."""
-    before = _CHOSEN.set(config)
-    try:
-        yield
-    finally:
-        _CHOSEN.reset(before)
-
-
-def chosen_keeping() -> CacheConfig:
-    """How outputs are kept here."""
-    return _CHOSEN.get() or CacheConfig()
 
 
 def weights_hash(source: Classifier) -> str:

@@ -75,6 +75,7 @@ class Consensus(nn.Module):
         return torch.where(classes > 1, (share - chance) / (1 - chance).clamp_min(SMALLEST), 1.0)
 
 
+@torch.no_grad()  # predictions of heads that learn come with a graph, which the error rates would keep
 def find_consensus(said: Tensor, label: Tensor, voices: Tensor | None = None) -> Consensus:
     """Finds the error rates of sources from what they say about the same rows, by expectation maximisation.
 

@@ -12,7 +12,7 @@ from hatlit.encoders.base import Classifier
 from hatlit.fusion.adapt import ROWS_A_STEP, freeze
 from hatlit.types import UNLABELLED
 
-#: Fewer labelled rows than this are shown more than once a step, changed at random each time.
+#: Fewer labelled rows than this are shown more than once a step, each time with another random change.
 FEWEST_ROWS_A_STEP = 16
 
 #: Experts that agree with sources at least this far, measured by how far sources agree with each other, are heard in
@@ -24,8 +24,10 @@ ENOUGH_AGREEMENT = 0.75
 SMALLEST_AGREEMENT = 1e-3
 
 
-def train_expert(model: Classifier, view: Tensor, label: Tensor, config: ExpertsConfig, seed: int) -> Classifier:
-    """Trains a model on the labelled few alone, with the augmentation of its modality.
+def train_expert(
+    model: Classifier, view: Tensor, label: Tensor, config: ExpertsConfig, seed: int, augment: bool = True
+) -> Classifier:
+    """Trains a model on the labelled few alone.
 
     Args:
         model: untrained; it is changed.
@@ -33,19 +35,21 @@ def train_expert(model: Classifier, view: Tensor, label: Tensor, config: Experts
         label: (L,) class numbers.
         config: how long and how fast.
         seed: of order and augmentation.
+        augment: whether views are randomly changed, as the modality does it.
 
     Returns:
         The model, frozen and in eval mode.
     """
     generator = torch.Generator().manual_seed(seed)
-    augment = MODALITIES.get(model.input_spec.modality).augment
+    change = MODALITIES.get(model.input_spec.modality).augment
     copies = -(-FEWEST_ROWS_A_STEP // len(label))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, config.steps))
     model.train()
     for _ in range(config.steps):
         rows = torch.randperm(len(label), generator=generator).repeat(copies)[:ROWS_A_STEP]
-        loss = F.cross_entropy(model(augment(view[rows], model.input_spec, generator)), label[rows])
+        seen = change(view[rows], model.input_spec, generator) if augment else view[rows]
+        loss = F.cross_entropy(model(seen), label[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hatlit.fusion.mixer import attention_weights, fuse
+from hatlit.fusion.mixer import attention_weights, conditional
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import register_method
 from hatlit.methods.distilling import DistillingMethod, Lesson
@@ -54,8 +54,7 @@ class AEKD(DistillingMethod):
 
     def divergences(self, logits: Tensor, lesson: Lesson) -> Tensor:
         """Divergence (B, N) of the student's logits (B, K) from what each source says by itself."""
-        whole = logits.new_ones(len(logits), 1)
-        told = [fuse(whole, one.unsqueeze(1)) for one in lesson.outputs.probabilities.unbind(1)]
+        told = conditional(lesson.outputs.probabilities).unbind(1)
         return torch.stack([distillation(logits, one, self.config.temperature) for one in told], dim=-1)
 
     def gradients(self, lesson: Lesson) -> Tensor:

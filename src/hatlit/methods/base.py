@@ -61,8 +61,8 @@ class TransferTask:
         student_spec: the view that the student sees.
         sources: the selected sources, best first; empty for methods that need none.
         config: the options of the run.
-        source_domains: the recordings that the sources were trained on, in the order of the sources; only there for
-            methods that need them, which a company that keeps its users' data apart cannot use.
+        source_domains: the recordings that the sources, save students, were trained on, in the order of the sources;
+            only there for methods that need them, which a company that keeps its users' data apart cannot use.
     """
 
     target: TargetData

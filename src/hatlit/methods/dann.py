@@ -138,7 +138,10 @@ def source_rows(domains: Sequence[Domain], class_names: Sequence[str], view: Inp
         InputError: there are no domains, or no such rows in them.
     """
     if not domains:
-        raise InputError("Method 'dann' learns from the recordings of the sources' domains, and none were given.")
+        raise InputError(
+            "Method 'dann' learns from the recordings of the sources' domains, and none were given; those of students, "
+            "of which few samples have labels, do not count."
+        )
     by_name = {domain.name: domain for domain in domains}  # two sources may come from one domain
     parts = [_rows_of(domain, class_names, view) for domain in by_name.values() if _known_rows(domain, class_names)]
     if not parts:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hatlit.fusion.bank import SourceOutputs
-from hatlit.fusion.mixer import SMALLEST, attention_weights, fuse
+from hatlit.fusion.mixer import SMALLEST, attention_weights, conditional
 from hatlit.methods.base import register_method
 from hatlit.methods.distilling import DistillingMethod, Lesson
 
@@ -30,7 +30,6 @@ def entropy_weights(outputs: SourceOutputs) -> Tensor:
 
     An entropy below ``SMALLEST`` counts as this much: one source that is certain gets nearly all the weight, two share.
     """
-    whole = outputs.probabilities.new_ones(len(outputs.probabilities), 1)
-    predictions = torch.stack([fuse(whole, one.unsqueeze(1)) for one in outputs.probabilities.unbind(1)], dim=1)
+    predictions = conditional(outputs.probabilities)
     entropy = -torch.xlogy(predictions, predictions).sum(-1)
     return attention_weights(-entropy.clamp_min(SMALLEST).log().unsqueeze(1), outputs.known_mass)

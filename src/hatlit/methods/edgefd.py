@@ -55,11 +55,11 @@ class EdgeFD(DistillingMethod):
     def build(cls, task: TransferTask) -> Self:
         """Measures how far the training rows lie from each source's centroids."""
         method = super().build(task)
-        models = [freeze(copy.deepcopy(source.model)) for source in task.sources]
+        heard = [source for source in task.sources if source.id in method.bank.names]  # broken ones were left out
+        models = [freeze(copy.deepcopy(source.model)) for source in heard]
         seen = run(models, task.target.asked_samples, task.target.asked.recorded)
         distances = [
-            distance_to_domain(one["features"], source.centroids)
-            for one, source in zip(seen, task.sources, strict=True)
+            distance_to_domain(one["features"], source.centroids) for one, source in zip(seen, heard, strict=True)
         ]
         method.speaks.copy_(who_speaks(torch.stack(distances, dim=1)))
         return method

@@ -51,6 +51,7 @@ def frozen_bank(
         train_heads=train_heads,
         experts=experts,
         views=target.view(experts[0].input_spec, blends=blends) if experts else None,
+        cache=task.config.cache,
     )
 
 
@@ -88,7 +89,8 @@ def _expert(task: TransferTask, config: ExpertsConfig, number: int) -> Classifie
     seed = FIRST_SEED_OF_EXPERTS + task.config.seed * config.count + number
     untrained = replace(task, config=replace(task.config, seed=seed)).new_student()
     target = task.target
-    made_of = json.dumps([target.labels_fingerprint, asdict(config), seed])
+    augment = task.config.trainer.augment
+    made_of = json.dumps([target.labels_fingerprint, asdict(config), seed, augment])
     key = output_key(untrained, target.domain.recorded, made_of)
 
     def compute(places: list[int]) -> list[dict[str, Tensor]]:
@@ -96,7 +98,7 @@ def _expert(task: TransferTask, config: ExpertsConfig, number: int) -> Classifie
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # of dropout
             view = target.view(untrained.input_spec, few)
-            expert = train_expert(copy.deepcopy(untrained), view, target.train_labels[few], config, seed)
+            expert = train_expert(copy.deepcopy(untrained), view, target.train_labels[few], config, seed, augment)
         return [weights_of(expert)]
 
     (weights,) = cached_outputs([key], compute, cache_folder() / "adapted")

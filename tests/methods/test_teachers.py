@@ -1,0 +1,26 @@
+"""What every method that is taught gets: sources and experts made as the options say."""
+
+import torch
+
+from hatlit.config import CacheConfig
+from hatlit.methods.teachers import frozen_bank, own_experts
+
+
+def weights(model):
+    return torch.cat([parameter.flatten() for parameter in model.parameters()])
+
+
+def test_outputs_are_kept_as_the_options_of_the_task_say(task):
+    rows = torch.arange(10)
+    exact, rounded = (frozen_bank(task("kd", cache=CacheConfig(dtype=dtype)))(rows) for dtype in ("float32", "float16"))
+    for one, other in zip(exact.features, rounded.features, strict=True):
+        assert 0 < (one - other).abs().max() < 1e-2
+        assert torch.equal(one.half().float(), other)
+
+
+def test_experts_see_changed_views_only_where_the_options_allow_it(task):
+    plain, changed = (task(trainer__augment=augment) for augment in (False, True))
+    (first, *_), (second, *_) = (own_experts(one, one.config.hat.experts) for one in (plain, changed))
+    assert not torch.equal(weights(first), weights(second))
+    (again, *_) = own_experts(plain, plain.config.hat.experts)
+    assert torch.equal(weights(first), weights(again))
