@@ -34,11 +34,12 @@ from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.prepare import as_sources
 from hatlit.files import write_atomically
-from hatlit.fusion.cache import keeping_outputs
 from hatlit.methods.base import METHODS, TransferTask
 from hatlit.options import parse
 from hatlit.selection.protocol import select
 from hatlit.zoo.store import Zoo
+
+ON_CPU = TrainerConfig(accelerator="cpu")
 
 #: What all others are compared with.
 SHIPPED = "as shipped"
@@ -49,7 +50,7 @@ COMPILED = "student compiled (torch.compile)"
 WAYS: dict[str, dict[str, Any]] = {
     SHIPPED: {},
     "--cache.dtype float16": {"cache": CacheConfig(dtype="float16")},
-    "--trainer.precision bf16-mixed": {"precision": "bf16-mixed"},
+    "--trainer.precision bf16-mixed": {"trainer": replace(ON_CPU, precision="bf16-mixed")},
     COMPILED: {},
 }
 
@@ -62,18 +63,16 @@ class FormatsConfig:
         sources: people whose sources make the zoo.
         targets: further people, each of whom gets a student in every way.
         jobs: processes that train the sources, which is not timed.
-        max_epochs: passes over the target's rows.
         out: JSON file for the figures; empty only prints them.
     """
 
     sources: int = 20
     targets: int = 6
     jobs: int = 2
-    max_epochs: int = TrainerConfig().max_epochs
     out: str = "benchmarks/results/formats.json"
 
     def __post_init__(self) -> None:
-        at_least("", self, sources=5, targets=1, jobs=1, max_epochs=2)
+        at_least("", self, sources=5, targets=1, jobs=1)
 
 
 @dataclass(frozen=True)
@@ -95,21 +94,18 @@ class Run:
 
 def run(way: str, person: Domain, zoo: Zoo, config: TrainConfig) -> Run:
     """Trains one student."""
-    other = dict(WAYS[way])
-    keeping = other.pop("cache", CacheConfig())
-    config = replace(config, trainer=replace(config.trainer, **other))
+    config = replace(config, **WAYS[way])
     target = TargetData(person, split_domain(person, config.labels, config.seed))
     chosen = select(zoo, target, config.selection, config.num_sources, config.seed, lambda line: None)
     task = TransferTask(target, target.spec, as_sources(chosen.cards, chosen.models), config)
     clock = StepClock()
-    with keeping_outputs(keeping):
-        method = METHODS.get("hat").build(task)
-        if way == COMPILED:
-            method.student.both = torch.compile(method.student.both)
-        batches = TargetDataModule(method.rows(task), config.trainer.batch_size, config.seed, config.trainer.augment)
-        fit(method, batches, make_trainer(config.trainer, [], [clock]), config.seed, None)
-        test = target.test_rows(method.view)
-        right = method.predict(test).argmax(-1) == test.label
+    method = METHODS.get("hat").build(task)
+    if way == COMPILED:
+        method.student.both = torch.compile(method.student.both)
+    batches = TargetDataModule(method.rows(task), config.trainer.batch_size, config.seed, config.trainer.augment)
+    fit(method, batches, make_trainer(config.trainer, [], [clock]), config.seed, None)
+    test = target.test_rows(method.view)
+    right = method.predict(test).argmax(-1) == test.label
     first, *others = clock.seconds
     kept = sum(buffer.nbytes for buffer in method.bank.buffers())
     return Run(median(others), first, kept, float(right.float().mean()))
@@ -135,9 +131,7 @@ def measure(config: FormatsConfig, display: Display) -> dict[str, list[Run]]:
     """The students of all targets, by way."""
     people = build_fleet(config.sources + config.targets)
     with_source, targets = people[: config.sources], people[config.sources :]
-    usual = replace(
-        TrainConfig(), jobs=config.jobs, trainer=TrainerConfig(max_epochs=config.max_epochs, accelerator="cpu")
-    )
+    usual = replace(TrainConfig(), jobs=config.jobs, trainer=ON_CPU)
     zoo = sources_of_all(DomainSet("simulated", "imu", tuple(with_source), ACTIVITIES), usual, display)
     runs: dict[str, list[Run]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as cache:
