@@ -71,7 +71,7 @@ Made by
 
 (`--fast true` tries it on few and small points; without `--page` it only prints them)
 
-on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
+Measured on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
 Each point is one run of HaT with its shipped options, in a process of its own with an empty cache, on three channels of
 64 samples in time; sources are `cnn_tiny`, the student is `cnn_nano`, and one sample a class is labelled. A zoo has as
 many sources as are selected, so all of them are looked at. "Bank" is one pass of the frozen sources and experts over
