@@ -69,10 +69,13 @@ Made by
 {command}
 ```
 
-on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
+(`--fast true` tries it on few and small points; without `--page` it only prints them)
+
+Measured on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
 Each point is one run of HaT with its shipped options, in a process of its own with an empty cache, on three channels of
 64 samples in time; sources are `cnn_tiny`, the student is `cnn_nano`, and one sample a class is labelled. A zoo has as
-many sources as are selected, so all of them are looked at. "Building" puts the method together, most of which is
+many sources as are selected, so all of them are looked at. "Bank" is one pass of the frozen sources and experts over
+the target's samples, "consensus" weighs what they said, and "building" puts the method together, most of which is
 asking the sources about blends.
 
 An exponent is the slope of log seconds over log size: 1 is linear, 2 quadratic; "at the end" it is taken between the
@@ -316,7 +319,7 @@ def page(command: str, tables: dict[str, list[dict[str, str]]], config: GrowthCo
         python=platform.python_version(),
     )
     parts = [
-        f"## {AXES[axis].capitalize()}\n\nWith {others(axis, config)}.\n\n{Table(rows).markdown()}\n"
+        f"## {AXES[axis][0].upper()}{AXES[axis][1:]}\n\nWith {others(axis, config)}.\n\n{Table(rows).markdown()}\n"
         for axis, rows in tables.items()
     ]
     return "\n".join([head, finding(tables), *parts])

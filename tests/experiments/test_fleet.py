@@ -12,7 +12,7 @@ from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments import fleet
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import build_zoo, cached_zoo, noisy_copy, read_domains, source_id
+from hatlit.experiments.fleet import build_zoo, cached_zoo, noisy_copy, read_domains, refuse_too_many, source_id
 from hatlit.zoo.card import is_safe_id
 from hatlit.zoo.store import Zoo
 
@@ -172,6 +172,15 @@ def test_a_domain_without_labels_gets_no_source(people, cache):
     mute = replace(people.domains[2], labels=np.full(45, -1))
     data = DomainSet("arrays", "imu", (*people.domains[:2], mute), people.class_names)
     assert cached_zoo(data, people.domains[0], QUICK, 1, (), Progress()).ids() == ["bob"]
+
+
+def test_more_sources_than_a_zoo_can_have_are_refused(people):
+    mute = replace(people.domains[2], labels=np.full(45, -1))
+    data = DomainSet("arrays", "imu", (*people.domains[:2], mute), people.class_names)
+    refuse_too_many("--num_sources", 2, people, QUICK)
+    refuse_too_many("--num_sources", 4, people, replace(QUICK, controls=1))
+    with pytest.raises(InputError, match="--num_sources 2 asks for more sources than the 1 that the zoo can offer"):
+        refuse_too_many("--num_sources", 2, data, QUICK)
 
 
 def test_other_data_or_other_training_is_another_cached_zoo(people, make_domain, cache):

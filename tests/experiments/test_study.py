@@ -71,6 +71,17 @@ def test_options_that_cannot_be(words, says, capsys, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_study_has_a_folder_of_its_own_where_none_is_named(monkeypatch):
+    outs = []
+    monkeypatch.setattr(
+        "hatlit.experiments.study.run_study",
+        lambda name, config, of_method, *_: outs.append((config.out, of_method("kd").out)),
+    )
+    for words in (["labels"], ["mixer"], ["mixer", "--out", "here"]):
+        assert main(["study", *words]) == 0
+    assert outs == [("study-labels",) * 2, ("study-mixer",) * 2, ("here",) * 2]
+
+
 def test_options_without_effect_are_named(capsys):
     told = []
     config = StudyConfig(labels=LabelsConfig(per_class=2), num_sources=2, seeds=1)

@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,6 +54,30 @@ def test_a_worker_does_not_hear_ctrl_c_and_nobody_waits_for_it_on_the_way_out() 
     assert time.monotonic() - began < 300
     assert set(multiprocessing.active_children()) == others
     assert not is_alive(worker)
+
+
+def test_sigterm_waits_until_a_process_that_starts_is_known_and_then_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    others, started = set(multiprocessing.active_children()), []
+    submit, before = ProcessPoolExecutor.submit, signal.getsignal(signal.SIGTERM)
+
+    def interrupted(pool: ProcessPoolExecutor, *work: Any) -> Future[Any]:
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        future = submit(pool, *work)
+        started.extend(set(multiprocessing.active_children()) - others)
+        return future
+
+    def end(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
+    signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(InterruptedError), worker_pool(1, ()) as pool:
+            pool.submit(time.sleep, 600)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(started) == 1
+    assert not started[0].is_alive()
 
 
 def test_a_worker_has_one_thread_and_the_environment_of_its_pool(monkeypatch: pytest.MonkeyPatch) -> None:

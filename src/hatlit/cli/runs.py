@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from hatlit.cli.words import HELP, folder_of, load_plugins
@@ -65,12 +66,17 @@ def study_command(words: list[str]) -> int:
     """Runs ``hatlit study``."""
     name, rest = _study_name(words)
     about = (f"study {name}", "Answers one question about the method; docs/studies.md says which.", rest)
-    config = parse(StudyConfig, *about)
+
+    def read(method: str | None = None) -> StudyConfig:
+        config = parse(StudyConfig, *about, method=method)
+        return replace(config, out=config.out or f"study-{name}")
+
+    config = read()
     from hatlit.experiments.display import Display
     from hatlit.experiments.study import run_study
 
     load_plugins(config.plugin)
-    run_study(name, config, lambda method: parse(StudyConfig, *about, method=method), Display(), rest)
+    run_study(name, config, read, Display(), rest)
     return 0
 
 

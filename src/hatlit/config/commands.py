@@ -200,13 +200,13 @@ class StudyConfig(ExpansionConfig):
         targets: all, a number (that many, evenly spread over the data set), or names.
         seeds: how many seeds, from 0 on.
         values: what the study goes through, such as numbers of labels; without it, the study's own list.
-        out: folder of the study.
+        out: folder of the study; without it `study-` and the study's name, such as study-labels.
     """
 
     targets: Names = "all"
     seeds: int = 3
     values: Names = field(default_factory=list)
-    out: str = "study"
+    out: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,7 +23,7 @@ from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, counted
 from hatlit.experiments.executors import Executor, open_executor
-from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains
+from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains, refuse_too_many
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import COLUMNS, Row
 from hatlit.experiments.prepare import check_names
@@ -230,6 +230,7 @@ def _train_missing_sources(
     """Trains all sources before the runs begin, which would otherwise train the same ones side by side."""
     if config.zoo or not any(METHODS.get(method).needs_sources for method in methods):
         return
+    refuse_too_many("--num_sources", config.num_sources or 1, data, config.sources)
     progress = partial(display.track, doing="training sources")
     for target in targets[:2]:  # the first zoo lacks the first target's source, which the second one adds
         cached_zoo(data, data.domain(target), config.sources, config.jobs, config.plugin, progress)

@@ -248,6 +248,26 @@ def cached_zoo(
     return cached_sources(data, others, config, jobs, plugins, progress)
 
 
+def refuse_too_many(option: str, wanted: int, data: DomainSet, config: SourcesConfig) -> None:
+    """Refuses more sources than a zoo trained on the domains besides the target can have, before any is trained.
+
+    Selection may still find fewer that it can use, and then says so.
+
+    Args:
+        option: the option that asks for them, as the user types it.
+        wanted: how many.
+        data: the domains, the target among them.
+        config: of the sources.
+
+    Raises:
+        InputError: there cannot be so many.
+    """
+    able = sum(bool(len(present_classes(domain))) for domain in data.domains)
+    most = able - 1 + 2 * min(config.controls, len(data.domains))  # of each of the two kinds of controls so many
+    if wanted > most:
+        raise InputError(f"{option} {wanted} asks for more sources than the {most} that the zoo can offer.")
+
+
 def cached_sources(
     data: DomainSet,
     domains: Sequence[Domain],

@@ -13,7 +13,7 @@ from hatlit.encoders.base import Classifier, find_encoder
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, Stopwatch, counted, human_bytes
 from hatlit.experiments.fitting import make_trainer
-from hatlit.experiments.fleet import cached_zoo
+from hatlit.experiments.fleet import cached_zoo, refuse_too_many
 from hatlit.injection.losses.base import INJECTION_LOSSES
 from hatlit.injection.schedule import SCHEDULES
 from hatlit.methods.base import METHODS, SelectedSource
@@ -114,6 +114,7 @@ def choose_sources(
     if not METHODS.get(config.method).needs_sources and config.student != AUTO:
         return None
     if zoo is None:
+        refuse_too_many("--num_sources", config.num_sources or 1, data, config.sources)
         with clock("zoo"):
             progress = partial(display.track, doing="training sources")
             zoo = cached_zoo(data, target.domain, config.sources, config.jobs, config.plugin, progress)

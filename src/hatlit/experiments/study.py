@@ -39,6 +39,7 @@ class StudyTask:
         asked: the domains as sources see them; the same object where that is no different.
         targets: names of the targets.
         display: speaks to the user.
+        seeded: whether seeds make a difference to the study.
     """
 
     config: StudyConfig
@@ -47,12 +48,14 @@ class StudyTask:
     asked: DomainSet
     targets: Sequence[str]
     display: Display
+    seeded: bool = True
 
     @property
     def where(self) -> str:
         """On which data, for titles and findings."""
         demo = " (demo data, simulated)" if self.data.is_demo else ""
-        return f"{shorten(self.data.name)}{demo}, targets: {len(self.targets)}, seeds: {self.config.seeds}"
+        seeds = f", seeds: {self.config.seeds}" if self.seeded else ""
+        return f"{shorten(self.data.name)}{demo}, targets: {len(self.targets)}{seeds}"
 
 
 class Study(ABC):
@@ -149,7 +152,7 @@ def run_study(
     asked = read_asked(data, config.data, config.sources, display)
     targets = choose_targets(data, CompareConfig(targets=config.targets))
     _keep(out, [name, *words])
-    task = StudyTask(config, of_method, data, asked, targets, display)
+    task = StudyTask(config, of_method, data, asked, targets, display, "seeds" not in study.unused)
     rows = study.measure(task, values)
     finding = whole_finding(study.finding(rows), task)
     write_atomically(out / "study.csv", as_csv(rows))

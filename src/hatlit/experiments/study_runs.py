@@ -13,7 +13,7 @@ import numpy as np
 from hatlit.config import CompareConfig, ExpansionConfig, StudyConfig, TrainConfig
 from hatlit.errors import InputError
 from hatlit.experiments.compare import run_config
-from hatlit.experiments.fleet import cached_zoo
+from hatlit.experiments.fleet import cached_zoo, refuse_too_many
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Runs
 from hatlit.experiments.prepare import check_names
@@ -78,6 +78,7 @@ def train_sources(task: StudyTask) -> None:
     config = task.config
     if config.zoo:
         return
+    refuse_too_many("--num_sources", config.num_sources or 1, task.asked, config.sources)
     progress = partial(task.display.track, doing="training sources")
     for target in task.targets[:2]:  # the first zoo lacks the first target's source, which the second one adds
         cached_zoo(task.asked, task.asked.domain(target), config.sources, config.jobs, config.plugin, progress)

@@ -58,8 +58,11 @@ class _Pool(ProcessPoolExecutor):
     """Its processes do not hear Ctrl-C, which a terminal sends to all; who has started them hears it."""
 
     def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
-        """Submits as any pool; this is what starts processes and their server, which inherit what is held back."""
-        with _holding_back(signal.SIGINT):
+        """Submits as any pool; this is what starts processes and their server, which inherit what is held back.
+
+        SIGTERM waits as well: a process whose start it broke off would not be known, and outlive what it was made for.
+        """
+        with _holding_back(signal.SIGINT, signal.SIGTERM):
             return super().submit(*arguments, **options)
 
 
@@ -81,6 +84,7 @@ def _prepare(plugins: Sequence[str], environment: Mapping[str, str]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if sys.platform != "win32":  # the server may be one that other code has started, where nothing was held back
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     os.environ.clear()  # that of the server is as old as the server
     os.environ.update(environment)
     torch.set_num_threads(1)

@@ -52,6 +52,20 @@ def test_epochs_ranks_and_samples_have_whole_ticks(result, selection, monkeypatc
         assert all(tick == int(tick) for tick in ticks[counted])
 
 
+def test_the_legend_of_the_sources_hides_none(result, selection, monkeypatch):
+    places, close = [], plt.close
+
+    def look(figure):
+        axes = next(axes for axes in figure.axes if axes.get_title() == "Whom it asked")
+        places.append((axes.get_legend().get_window_extent(), axes.get_window_extent()))
+        close(figure)
+
+    monkeypatch.setattr(plt, "close", look)
+    run_figure(result, EPOCHS, selection, weights(3))
+    [(legend, plot)] = places
+    assert legend.y1 < plot.y0
+
+
 def test_a_method_that_asks_no_sources(alone):
     check(run_figure(alone, [{"epoch": 0, "loss/student": 1.0}], None, None))
 

@@ -31,4 +31,10 @@ def test_no_more_sources_than_there_are(monkeypatch, task):
     study.measure(task(), [study.read(value) for value in study.values])
     assert [variant.changes for variant in asked] == [{"num_sources": number} for number in (1, 2, 3)]
     with pytest.raises(InputError, match="--values 5 asks for more sources than the 4"):
-        study.measure(task(values="1,5"), [study.read("1"), study.read("5")])
+        study.measure(task(values="1,5", zoo="somewhere"), [study.read("1"), study.read("5")])
+
+
+def test_more_sources_than_domains_are_refused_before_any_is_trained(monkeypatch, task):
+    monkeypatch.setattr(module, "_most", lambda task: pytest.fail("sources are trained"))
+    with pytest.raises(InputError, match="--values 5 asks for more sources than the 2"):
+        Sources().measure(task(values="1,5"), [Sources().read("1"), Sources().read("5")])

@@ -91,7 +91,8 @@ def _draw_selection(axes: Axes, verdicts: Sequence[Verdict]) -> None:
             ranks, [v.fine_score or 0.0 for v in members], c=colour, marker=marker, label=f"{label} ({len(members)})"
         )
     axes.set(xlabel="rank by likeness of statistics (coarse)", ylabel="fine score", title="Whom it asked")
-    axes.legend(fontsize=8, loc="center right")
+    # Below the axes: inside, it would hide sources, wherever it stood.
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     _count_along(axes)
 
 

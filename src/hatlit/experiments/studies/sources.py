@@ -8,6 +8,7 @@ from typing import ClassVar
 from matplotlib.figure import Figure
 
 from hatlit.errors import InputError
+from hatlit.experiments.fleet import refuse_too_many
 from hatlit.experiments.report.drawing import new_figure
 from hatlit.experiments.study import Row, Study, StudyTask, register_study
 from hatlit.experiments.study_figures import draw_curves
@@ -43,6 +44,8 @@ class Sources(Study):
 
     def measure(self, task: StudyTask, values: Sequence[Variant]) -> list[Row]:
         """Runs HaT with each number of sources that every target can have."""
+        if task.config.values and not task.config.zoo:
+            refuse_too_many("--values", max(int(one.value) for one in values), task.asked, task.config.sources)
         most = _most(task)
         too_many = [variant.value for variant in values if int(variant.value) > most]
         if too_many and task.config.values:
