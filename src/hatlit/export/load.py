@@ -50,7 +50,7 @@ def load(path: str | Path) -> Predictor:
 def _from_weights(path: Path, described: Artifact) -> Deployed:
     subject = f"The weights in '{path}'"
     tensors = parse_tensors(path.read_bytes(), subject)
-    told_by = f"'{Artifact.path_of(path).name}'"
+    told_by = f"'{Artifact.path_of(path)}'"
     classes, size = len(described.class_names), described.size_bytes
     student = build_as_told(described.encoder, described.view, classes, size, told_by)
     check_tensors(tensors, student.state_dict(), described.encoder, subject)
