@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import torch
 
 from hatlit.methods.base import SelectedSource
-from hatlit.methods.best_source import BestSource, with_target_head
+from hatlit.methods.best_source import BestSource, BestSourceZeroShot, with_target_head
 
 
 def test_starts_as_the_best_source_with_its_own_view(task):
@@ -32,6 +34,17 @@ def test_head_follows_the_targets_class_names(task):
     assert torch.allclose(logits[:, [0, 2]], original[:, [2, 0]], atol=1e-6)
     again = with_target_head(shuffled, ("still", "new", "slow"), seed=0)
     assert torch.equal(again.head.weight, model.head.weight)
+
+
+def test_as_it_is_it_never_says_a_class_that_it_does_not_know(task):
+    made = task("best_source_zero_shot")
+    best = made.sources[0]
+    unknown = [name if place else "something else" for place, name in enumerate(best.class_names)]
+    made = replace(made, sources=(replace(best, class_names=tuple(unknown)), *made.sources[1:]))
+    said = BestSourceZeroShot.build(made).student.eval()(torch.randn(50, 3, 32)).softmax(-1)
+    number = made.target.class_names.index(best.class_names[0])
+    assert said[:, number].max() < 1e-30
+    assert torch.allclose(said.sum(-1), torch.ones(50))
 
 
 def _batches(task, method):

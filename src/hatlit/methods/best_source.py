@@ -17,6 +17,9 @@ from hatlit.types import Batch
 #: Fine-tuning moves gently: a share of the learning rate that an untrained student gets.
 SHARE_OF_LEARNING_RATE = 0.15
 
+#: The logit of a class that a source does not know, as long as nothing has taught it.
+NEVER = -100.0
+
 
 @register_method()
 class BestSource(StudentMethod):
@@ -45,6 +48,16 @@ class BestSource(StudentMethod):
 @register_method()
 class BestSourceZeroShot(BestSource):
     """Takes the source that selection ranked first as it is."""
+
+    @classmethod
+    def build(cls, task: TransferTask) -> Self:
+        """Takes the best source; it never says a class that it does not know."""
+        method, best = super().build(task), task.sources[0]
+        columns = torch.tensor(align(best.class_names, task.target.class_names))
+        with torch.no_grad():
+            method.student.head.weight[columns == UNKNOWN] = 0.0
+            method.student.head.bias[columns == UNKNOWN] = NEVER
+        return method
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """None."""
