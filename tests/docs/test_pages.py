@@ -42,7 +42,8 @@ def quick(words):
     if words[0] == "train":
         return [*words, *QUICK, "--wandb", "off"]
     if words[0] == "compare":
-        return words if "--resume" in words else [*words, *QUICK, *PEOPLE, "--targets", "person-1", "--seeds", "1"]
+        small = ("--targets", "person-1", "--seeds", "1", "--num_sources", "2")
+        return words if "--resume" in words else [*words, *QUICK, *PEOPLE, *small]
     if words[0] == "expand":
         return [*words, *QUICK, *PEOPLE, "--initial", "2", "--join", "1"]
     return [*words, *QUICK[:4], "--jobs", "1"] if words[:2] == ["zoo", "build"] else words
