@@ -167,7 +167,8 @@ def _wrong_value(text: str) -> str:
     classes = re.findall(r"Expected an? <class '(\w+)'>", text)
     choices = re.findall(r"'[^']*'", " ".join(re.findall(r"Expected an? typing\.Literal\[(.*?)\]", text)))
     given = re.search(r"(?:Given value|Got value): (.*)", text)
-    wanted = [*choices, *(TYPES.get(name, name) for name in classes)]
+    # Versions of the parser name them in different orders; that there may be none comes last.
+    wanted = [*choices, *(TYPES.get(name, name) for name in sorted(classes, key="NoneType".__eq__))]
     if not wanted or not given:
         return f": {_on_one_line(text)}"
     # YAML takes a bare off for false, and tells nobody.

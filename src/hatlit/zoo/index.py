@@ -7,9 +7,11 @@ that it does not speak of is not there; ``rebuild`` reads all of them again.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -116,6 +118,19 @@ def enter(folder: Folder, info: ZooInfo, card: Card, data: bytes) -> None:
     append(folder, *table_of(card, data, stamp, info.statistics.names))
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keeps the garbage collector off, which would look again and again through as many tuples as there are cards."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_undisturbed()
 def load_index(folder: Folder, info: ZooInfo, known: CardIndex | None = None, distrust: bool = False) -> CardIndex:
     """Reads the index of a zoo, and brings it up to date.
 
