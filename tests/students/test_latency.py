@@ -1,6 +1,7 @@
 import time
 
 import pytest
+import torch
 from torch import nn
 
 from hatlit.encoders.base import InputSpec
@@ -42,3 +43,17 @@ def test_a_model_is_measured_once_and_a_larger_one_anew(own_cache):
     assert measured_ms("counting", larger, SPEC) >= 0
     assert (one.asked, same.asked, larger.asked) == (PASSES + WARM_UPS, 0, PASSES + WARM_UPS)
     assert len(list(own_cache.glob("latency/*.json"))) == 2
+
+
+def test_one_thread_measures_and_the_others_come_back(own_cache):
+    before, seen = torch.get_num_threads(), []
+
+    class Looking(Counting):
+        def forward(self, view):
+            seen.append(torch.get_num_threads())
+            return view
+
+    torch.set_num_threads(2)
+    measured_ms("looking", Looking(), SPEC)
+    assert (set(seen), torch.get_num_threads()) == ({1}, 2)
+    torch.set_num_threads(before)

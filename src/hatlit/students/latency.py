@@ -7,7 +7,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from statistics import median
 
@@ -35,9 +36,11 @@ def latency_ms(run: Callable[[], object]) -> float:
 
 
 def measured_ms(name: str, model: nn.Module, view: InputSpec) -> float:
-    """Median milliseconds that a model takes for one view on this machine, with as many threads as torch uses.
+    """Median milliseconds that a model takes for one view on one core of this machine.
 
-    Measured once and then kept in the cache: a choice that rests on it is the same every time and in every process.
+    Measured once and then kept in the cache: a choice that rests on it is the same every time and in every process. One
+    thread, because several of them wait for each other after each operator, which on a busy machine takes a hundred
+    times as long as a small model.
 
     Args:
         name: of the architecture; two models of one name, size and view take equally long.
@@ -45,15 +48,25 @@ def measured_ms(name: str, model: nn.Module, view: InputSpec) -> float:
         view: what it looks at.
     """
     size = sum(parameter.numel() for parameter in model.parameters())
-    known_by = [name, size, view.model_dump(mode="json"), platform.node(), os.cpu_count(), torch.get_num_threads()]
-    made_by = [torch.__version__, version("hatlit")]
+    known_by = [name, size, view.model_dump(mode="json"), platform.node(), os.cpu_count()]
+    made_by = [torch.__version__, version("hatlit"), "one thread"]
     digest = hashlib.sha256(json.dumps([known_by, made_by]).encode()).hexdigest()[:24]
     path = cache_folder() / "latency" / f"{digest}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock"):  # two that measure at a time would slow one another down
         if not path.is_file():
             sample = view.blank(1)
-            with torch.inference_mode():
+            with torch.inference_mode(), _one_thread():
                 found = latency_ms(lambda: model(sample))
             write_atomically(path, json.dumps({"name": name, "milliseconds": found}) + "\n")
         return float(json.loads(path.read_text())["milliseconds"])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
