@@ -264,7 +264,7 @@ def refuse_too_many(option: str, wanted: int, data: DomainSet, config: SourcesCo
     """
     able = sum(bool(len(present_classes(domain))) for domain in data.domains)
     most = able - 1 + 2 * min(config.controls, len(data.domains))  # of each of the two kinds of controls so many
-    if wanted > most:
+    if 0 < most < wanted:  # where there is none at all, who trains them says why
         raise InputError(f"{option} {wanted} asks for more sources than the {most} that the zoo can offer.")
 
 
