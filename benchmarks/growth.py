@@ -261,7 +261,7 @@ def growth_table(axis: str, points: Sequence[Point], figures: Sequence[dict[str,
     sizes = [getattr(point, axis) for point in points]
 
     def row(step: str, values: Sequence[float], unit: str, shortest: float) -> dict[str, str]:
-        shown = {f"{size:,}": f"{value:.3g}{unit}" for size, value in zip(sizes, values, strict=True)}
+        shown = {f"{size:,}": f"{float(f'{value:.3g}'):,g}{unit}" for size, value in zip(sizes, values, strict=True)}
         grows = len(sizes) > 1 and values[-1] >= shortest and min(values) > 0
         slopes = (exponent(sizes, values), exponent(sizes[-2:], values[-2:])) if grows else ()
         words = [f"{slope:.2f}" for slope in slopes] or ["-", "-"]
