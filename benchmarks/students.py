@@ -3,9 +3,9 @@
     python benchmarks/students.py
 
 One label a class (text: ten), one seed, a few targets; all else as shipped, save the limit of steps where a set is
-large, which is kept with the figures. Real recordings are looked for where ``benchmarks/results.py`` looks. Runs are
-kept in --out and figures are written as they come, so an interrupted call goes on; a modality that was not asked for
-keeps its figures.
+large, which is kept with the figures. Real recordings are looked for where ``benchmarks/results.py`` looks. Figures are
+written as they come and those of the same version, set, targets, labels and options stay, so an interrupted call goes
+on; a modality that was not asked for keeps its figures. To measure anew, name another --page.
 """
 
 from __future__ import annotations
@@ -108,27 +108,36 @@ def measure(modality: str, command: str, config: StudentsBenchmarkConfig, displa
     data = read_domains(modality, DataConfig(name="arrays", root=str(file)), display)
     targets = choose_targets(data, CompareConfig(targets=str(plan.targets)))
     first = data.domains[0]
-    accuracy: dict[str, Accuracy] = {}
+    page = Path(config.page)
+    of_set = MeasuredSet(
+        data=file.stem,
+        targets=tuple(targets),
+        labels=labels_of(run_of(modality, "", targets[0], config)),
+        options=shlex.join(plan.more),
+        hatlit=version("hatlit"),
+        date=str(datetime.now(UTC).date()),
+        command=command,
+        accuracy={},
+    )
+    accuracy = measured_before(page, modality, of_set)
     for one in skeletons(fit_view(first, np.arange(len(first))), len(data.class_names)):
+        if one.name in accuracy:
+            continue
         runs = [run_of(modality, one.name, target, config) for target in targets]
         reached = [train(run, Display(silent=True), one_of_many=True)["accuracy"] for run in runs]
         found = {end: round(value, 4) for end, value in interval(reached, targets).items()}
         accuracy[one.name] = Accuracy(**found) if len(targets) > 1 else Accuracy(mean=found["mean"])
         display.say(f"{modality}: {one.name} reached {100 * found['mean']:.1f} %")
-        keep(
-            Path(config.page),
-            modality,
-            MeasuredSet(
-                data=file.stem,
-                targets=tuple(targets),
-                labels=labels_of(runs[0]),
-                options=shlex.join(plan.more),
-                hatlit=version("hatlit"),
-                date=str(datetime.now(UTC).date()),
-                command=command,
-                accuracy=accuracy,
-            ),
-        )
+        keep(page, modality, of_set.model_copy(update={"accuracy": accuracy}))
+
+
+def measured_before(page: Path, modality: str, of_set: MeasuredSet) -> dict[str, Accuracy]:
+    """What stands on the page, where it was measured under the same conditions."""
+    before = read_page(page).get(modality)
+    beside = {"date", "command", "accuracy"}
+    if before is None or before.model_dump(exclude=beside) != of_set.model_dump(exclude=beside):
+        return {}
+    return dict(before.accuracy)
 
 
 def run_of(modality: str, skeleton: str, target: str, config: StudentsBenchmarkConfig) -> TrainConfig:
@@ -142,10 +151,14 @@ def run_of(modality: str, skeleton: str, target: str, config: StudentsBenchmarkC
     return parse(TrainConfig, "train", "", words)
 
 
+def read_page(page: Path) -> dict[str, MeasuredSet]:
+    """The figures of each modality on the page, none where there is no page."""
+    return Measured.model_validate_json(page.read_text()).sets if page.is_file() else {}
+
+
 def keep(page: Path, modality: str, one: MeasuredSet) -> None:
     """Puts the figures of one modality in the place of older ones."""
-    sets = Measured.model_validate_json(page.read_text()).sets if page.is_file() else {}
-    whole = Measured(sets=sets | {modality: one})
+    whole = Measured(sets=read_page(page) | {modality: one})
     write_atomically(page, whole.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
