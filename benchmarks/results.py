@@ -3,143 +3,40 @@
     python benchmarks/results.py
 
 Real recordings are looked for in the folder that HATLIT_DATA names, by default ../shared/data beside the repository. A
-set that is not there is left out, and the page says so. Runs are kept in --out, so an interrupted call goes on.
+set that is not there is left out, and the page says so. Runs are kept in --out, so an interrupted call goes on, and
+their figures in --kept, so what stands there is not run again.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hatlit.config import CompareConfig, Names, names
 from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.target import TargetData
 from hatlit.errors import InputError
-from hatlit.experiments.compare import choose_targets, compare, title_of
+from hatlit.experiments.compare import choose_targets, compare, labels_of, title_of
 from hatlit.experiments.display import Display
-from hatlit.experiments.fleet import read_domains
+from hatlit.experiments.fleet import read_asked, read_domains
+from hatlit.experiments.pool import Row
 from hatlit.experiments.report.document import Table
-from hatlit.experiments.summary import percent, summary_table
+from hatlit.experiments.summary import finding, percent, summarise, summary_table
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
-
-ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("HATLIT_DATA", ROOT.parent / "shared" / "data"))
+from kept_runs import Labels, keep_runs, kept_runs, missing_methods, read_rows
+from sections import DATA, ROOT, SECTIONS, Section
 
 #: How many labels: few is one a class (text: ten), and a share.
 LABELS = {"few": "", "5%": "0.05"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """One data set of the page.
-
-    Attributes:
-        title: its heading.
-        modality: what the student sees.
-        note: what a reader must know before believing the numbers.
-        file: npz file of real recordings below the data folder; empty for the demo.
-        more: further options.
-        per_class: labels a class where there are few.
-        most_seeds: seeds at most, where a run takes many times as long as elsewhere.
-    """
-
-    title: str
-    modality: str
-    note: str
-    file: str = ""
-    more: tuple[str, ...] = ()
-    per_class: int = 1
-    most_seeds: int | None = None
-
-    @property
-    def name(self) -> str:
-        """What ``--sets`` calls it."""
-        return "-".join([Path(self.file).stem or f"{self.modality}-demo", *self.more[1:]])
-
-
-SECTIONS = (
-    Section(
-        "IMU demo (simulated)",
-        "imu",
-        """Nothing about real people follows from this table; see [the demo data](demo-data.md). Four people wear the
-device in the same manner, so there are three good sources for each target.""",
-    ),
-    Section(
-        "IMU: SPAR (a watch on 20 arms, 7 shoulder exercises)",
-        "imu",
-        """The windows are those that `--data.name spar` reads from `watch_dataset.npy` of the seglearn 1.2.5 package
-(Burns et al. 2018). A domain is one arm of one person, so the zoo holds the target person's other arm. Each class of
-an arm is a single recording: the test part is its last 30 %, not another day.""",
-        file="imu-spar.npz",
-    ),
-    Section(
-        "IMU: HMP (a wrist accelerometer, 7 volunteers, 7 activities of daily living)",
-        "imu",
-        """Very unbalanced, and two volunteers lack an activity. Windows of one recording stay on one side of the
-split.""",
-        file="imu-hmp.npz",
-        most_seeds=1,
-    ),
-    Section(
-        "Image: Digits-5 (5 styles of digits, 10 digits)",
-        "image",
-        """Four sources only, each of 1,260 pictures of another style (MNIST, MNIST-M, USPS, Semeion, optdigits).""",
-        file="image-digits5.npz",
-        most_seeds=1,
-    ),
-    Section(
-        "Audio: FSDD (6 speakers, 10 spoken digits)",
-        "audio",
-        """A domain is a speaker, so five sources are all there are.""",
-        file="audio-fsdd.npz",
-        most_seeds=2,
-    ),
-    Section(
-        "Text: MDSD (reviews of 4 kinds of products, positive or negative)",
-        "text",
-        """Three sources only, each of 1,400 reviews of another kind of product; ten labels a class.""",
-        file="text-mdsd.npz",
-        per_class=10,
-        most_seeds=1,
-    ),
-    Section(
-        "Depth: UTD-MHAD (8 people, 13 actions, single frames)",
-        "depth",
-        """A sample is one frame of 36 x 36 pixels; frames of one clip stay on one side of the split.""",
-        file="depth-utd.npz",
-        most_seeds=1,
-    ),
-    Section(
-        "Radar: mTransSee (32 users at 5 distances, 5 gestures)",
-        "radar",
-        """A domain is a user at a distance, so the zoo of 159 sources holds the target user at other distances.""",
-        file="radar-mtranssee.npz",
-    ),
-    Section(
-        "Radar: UWB ranging (8 places, walking or not)",
-        "radar",
-        """Two classes and about 60 training samples a place; with one label a class a target has two labels.""",
-        file="radar-uwb.npz",
-    ),
-    Section(
-        "Paired: depth sources teach an IMU student (UTD-MHAD, 8 people, 13 actions)",
-        "imu",
-        """The student sees 6 axes of an IMU at 50 Hz, the sources see 10 depth frames of the same clip; `best_source`
-is a depth model and stays one, so it is no rival on an IMU device.""",
-        file="multimodal-utd.npz",
-        more=("--sources.modality", "depth"),
-    ),
-)
 
 HEAD = """# Results
 
@@ -149,15 +46,16 @@ Made by
 {command}
 ```
 
-on {date}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores. Preparation and training of all
-{runs} runs took {hours:.1f} hours of one core, as busy as it was. Accuracies are in percent of the target's test part:
-mean over targets and seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get
-the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was chosen
-for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few
-targets an interval is wide, and resampling so few makes it rather too narrow than too wide. "kB moved" is what a
-network sees, "seconds" is the training of one run (median), two runs at a time. "gap closed" is the share of the way
-from `labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device
-has. `hatlit methods` says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
+on {dates}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores. Preparation and training of all
+{runs} runs took {hours:.1f} hours of one core, as busy as it was. Each has its row in `benchmarks/results/comparisons`,
+and is run again where that is deleted. Accuracies are in percent of the target's test part: mean over targets and
+seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get the same labels, the
+same splits, the same adapted sources, the same student and as many epochs. No option was chosen for one target, and no
+model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few targets an interval is wide,
+and resampling so few makes it rather too narrow than too wide. "kB moved" is what a network sees, "seconds" is the
+training of one run (median), two runs at a time. "gap closed" is the share of the way from `labels_only` to
+`all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has. `hatlit methods`
+says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
 
 The defaults of HaT were chosen while looking at these sets, Digits-5 apart, at few labels, with seeds 0 and 1 of the
 same targets ([research log](research-log.md), which also says what held on others). 5 % was first looked at afterwards.
@@ -175,6 +73,7 @@ class ResultsConfig:
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
         seeds: how many seeds, from 0 on; fewer where a run takes long.
         out: folder that keeps the runs.
+        kept: folder that keeps their figures.
         page: where the page goes.
     """
 
@@ -184,6 +83,7 @@ class ResultsConfig:
     targets: int = 5
     seeds: int = 3
     out: str = "runs/results"
+    kept: str = str(ROOT / "benchmarks" / "results" / "comparisons")
     page: str = str(ROOT / "docs" / "results.md")
 
     def __post_init__(self) -> None:
@@ -204,16 +104,17 @@ def main(words: list[str]) -> int:
         config = parse(ResultsConfig, "results", "Makes docs/results.md.", words)
         found = found_sections(config)
         levels = {one: levels_of(one, config) for one in found}
-        summaries = {one: [summary_of(one, level, config, display) for level in levels[one]] for one in found}
+        several = {one: [comparison_of(one, level, config, display) for level in levels[one]] for one in found}
     except InputError as error:
         print(f"results: {error}", file=sys.stderr)
         return 2
-    rows = [row for one in found for level in levels[one] for row in rows_of(one, level, config)]
+    rows = [row for one in found for comparison in several[one] for row in comparison.rows]
+    summaries = {one: [comparison.summary for comparison in several[one]] for one in found}
     head = HEAD.format(
         command=shlex.join(["python", "benchmarks/results.py", *words]),
-        date=datetime.now(UTC).date(),
+        dates=" to ".join(sorted({min(row["date"] for row in rows), max(row["date"] for row in rows)})),
         runs=len(rows),
-        hours=sum(float(row[f"{part}_seconds"] or 0) for row in rows for part in ("preparation", "training")) / 3600,
+        hours=sum(row["preparation_seconds"] + row["training_seconds"] for row in rows) / 3600,
         left_out=left_out(found, config),
         cores=os.cpu_count(),
         hatlit=version("hatlit"),
@@ -248,38 +149,70 @@ def folder_of(section: Section, level: str, config: ResultsConfig) -> Path:
     return Path(config.out) / f"{section.name}-{level.strip('%')}"
 
 
-def rows_of(section: Section, level: str, config: ResultsConfig) -> list[dict[str, str]]:
-    """The runs of one comparison, as they were written down."""
-    with (folder_of(section, level, config) / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def levels_of(section: Section, config: ResultsConfig) -> list[str]:
     """The levels to run: those asked for, without one that draws the very labels of another."""
-    drawn: list[tuple[bytes, ...]] = []
+    drawn: list[Labels] = []
     levels = []
     for level in config.labels:
-        labels = labels_of(section, level, config)
+        labels = drawn_labels(settings_of(section, level, config, ["labels_only"])[0]["labels_only"])
         if labels not in drawn:
             drawn.append(labels)
             levels.append(level)
     return levels
 
 
-def labels_of(section: Section, level: str, config: ResultsConfig) -> tuple[bytes, ...]:
+def drawn_labels(config: CompareConfig) -> Labels:
     """Which rows are labelled, for each target and seed of a comparison."""
-    settings, _ = settings_of(section, level, config, ["labels_only"])
-    asked = settings["labels_only"]
-    data = read_domains(asked.modality, asked.data, Display(silent=True))
-    domains = [data.domain(name) for name in choose_targets(data, asked)]
-    drawn = [split_domain(one, asked.labels, seed).labelled for one in domains for seed in range(asked.seeds)]
-    return tuple(rows.tobytes() for rows in drawn)
+    display = Display(silent=True)
+    data = read_domains(config.modality, config.data, display)
+    asked = read_asked(data, config.data, config.sources, display)
+    labels = {}
+    for name in choose_targets(data, config):
+        domain, paired = data.domain(name), None if asked is data else asked.domain(name)
+        for seed in range(config.seeds):
+            target = TargetData(domain, split_domain(domain, config.labels, seed), paired)
+            labels[name, seed] = target.labels_fingerprint[:16]
+    return labels
 
 
-def summary_of(section: Section, level: str, config: ResultsConfig, display: Display) -> dict[str, Any]:
-    """Runs one comparison."""
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of one data set with so many labels.
+
+    Attributes:
+        summary: as in ``summary.json``, as far as the page needs it.
+        rows: the runs behind it.
+    """
+
+    summary: dict[str, Any]
+    rows: list[Row]
+
+
+def comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison:
+    """Runs what is not kept of one comparison, and describes all of it."""
     settings, words = settings_of(section, level, config, config.methods)
-    return compare(settings, display, words)
+    one = settings[config.methods[0]]
+    labels = drawn_labels(one)
+    page = Path(config.kept) / f"{folder_of(section, level, config).name}.csv"
+    rows = kept_runs(page, labels)
+    missing = missing_methods(config.methods, rows, labels)
+    if missing:
+        compare({method: settings[method] for method in missing}, display, words)
+        ran = keep_runs(page, read_rows(Path(one.out) / "results.csv"))
+        rows = [row for row in rows if row["method"] not in missing] + ran
+    place = {method: number for number, method in enumerate(config.methods)}
+    asked = sorted((row for row in rows if row["method"] in place), key=lambda row: place[row["method"]])
+    data = read_domains(one.modality, one.data, Display(silent=True))
+    summary = {
+        "data": data.name,
+        "is_demo": data.is_demo,
+        "modality": one.modality,
+        "targets": choose_targets(data, one),
+        "seeds": one.seeds,
+        "labels": labels_of(one),
+        **summarise(asked),
+    }
+    return Comparison(summary | {"finding": finding(summary)}, asked)
 
 
 def settings_of(

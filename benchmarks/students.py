@@ -31,7 +31,7 @@ from hatlit.files import write_atomically
 from hatlit.options import parse
 from hatlit.students.measured import MEASURED, Accuracy, Measured, MeasuredSet
 from hatlit.students.skeletons import skeletons
-from results import DATA
+from sections import DATA
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
     python benchmarks/transfer.py
     python benchmarks/transfer.py --fast true
 
-Writes docs/transfer.md and its figure. The comparisons are those of results.py: runs that --out holds are not repeated.
+Writes docs/transfer.md and its figure. The comparisons are those of results.py: runs that --out
+or --kept holds are not repeated.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent
 from hatlit.files import write_atomically
 from hatlit.options import parse
-from results import LABELS, ROOT, ResultsConfig, Section, best_rival, found_sections, summary_of
+from results import LABELS, ResultsConfig, best_rival, comparison_of, found_sections
+from sections import ROOT, Section
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
 METHODS = (
@@ -72,6 +74,7 @@ class TransferConfig:
         seeds: how many seeds, from 0 on; fewer where a run takes long.
         fast: whether three quick sets, three targets and one seed are enough.
         out: folder that keeps the runs.
+        kept: folder that keeps their figures.
         page: where the page goes; its figure goes to `images` beside it.
     """
 
@@ -82,6 +85,7 @@ class TransferConfig:
     seeds: int = 3
     fast: bool = False
     out: str = "runs/results"
+    kept: str = ResultsConfig.kept
     page: str = str(ROOT / "docs" / "transfer.md")
 
     def __post_init__(self) -> None:
@@ -98,10 +102,14 @@ def main(words: list[str]) -> int:
     display = Display()
     try:
         config = parse(TransferConfig, "transfer", "How much of the gap each method closes.", words)
-        shared = {name: getattr(config, name) for name in ("sets", "methods", "labels", "targets", "seeds", "out")}
+        shared = {
+            name: getattr(config, name) for name in ("sets", "methods", "labels", "targets", "seeds", "out", "kept")
+        }
         wanted = ResultsConfig(**shared)
         found = found_sections(wanted)
-        summaries = {(one, level): summary_of(one, level, wanted, display) for level in wanted.labels for one in found}
+        summaries = {
+            (one, level): comparison_of(one, level, wanted, display).summary for level in wanted.labels for one in found
+        }
     except InputError as error:
         print(f"transfer: {error}", file=sys.stderr)
         return 2

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -57,14 +59,31 @@ NEARLY_TOO = [*TRUTH[:9], 2, 0, 1]
 ALWAYS_ZERO = [0] * 12
 
 
-def test_experts_that_sources_bear_out_are_heard_in_full():
+def test_experts_that_are_surer_than_sources_and_borne_out_by_them_are_heard_in_full():
     said = says(NEARLY, NEARLY_TOO, TRUTH, TRUTH)
     assert voices_of(said, unknown(said), num_sources=2).tolist() == [1, 1, 1, 1]
 
 
-def test_experts_that_agree_with_each_other_alone_are_not_heard():
-    said = says(NEARLY, NEARLY_TOO, ALWAYS_ZERO, ALWAYS_ZERO)
-    assert voices_of(said, unknown(said), num_sources=2).tolist() == pytest.approx([1, 1, 0, 0])
+def test_experts_that_agree_no_more_than_sources_do_are_not_heard():
+    said = says(NEARLY, NEARLY_TOO, NEARLY, NEARLY_TOO)
+    assert voices_of(said, unknown(said), num_sources=2).tolist() == [1, 1, 0, 0]
+
+
+def test_the_voice_grows_with_the_logarithm_of_how_much_surer_experts_are():
+    truth, turned, turned_twice = [0, 1, 2] * 8, [1, 2, 0] * 8, [2, 0, 1] * 8
+    said = says(truth, [*truth[:15], *turned[15:]], truth, [*truth[:21], *turned_twice[21:]])
+    # Every column has each class eight times, so chance is a third. Sources agree on 15 of 24 rows and experts on 21;
+    # the second source, which agrees with either expert as far as with the first source, bears them out in full.
+    kappa_sources, kappa_experts = ((right / 24 - 1 / 3) / (2 / 3) for right in (15, 21))
+    times = kappa_experts / (1 - kappa_experts) / (kappa_sources / (1 - kappa_sources))
+    assert 2 < times < 8
+    expected = math.log(times / 2) / math.log(8 / 2)
+    assert voices_of(said, unknown(said), num_sources=2)[2:].tolist() == pytest.approx([expected, expected])
+
+
+def test_a_single_expert_is_taken_to_be_sure():
+    said = says(NEARLY, NEARLY_TOO, NEARLY)
+    assert voices_of(said, unknown(said), num_sources=2).tolist() == [1, 1, 1]
 
 
 def test_the_voice_is_the_ratio_of_agreements_beyond_chance():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,8 +21,11 @@ FEWEST_ROWS_A_STEP = 16
 #: full. It is below one because sources share errors, which an expert that knows better does not.
 ENOUGH_AGREEMENT = 0.75
 
+#: How many times the odds of agreement among experts must be those among sources for experts to be heard at all, and in
+#: full. Above one, because experts share their labels and their architecture, and so errors as well.
+SURER, MUCH_SURER = 2.0, 8.0
 
-#: Agreement below this counts as this much where something is divided by it.
+#: Agreement below this, or this close to one, counts as this much where something is divided by it.
 SMALLEST_AGREEMENT = 1e-3
 
 
@@ -58,11 +63,13 @@ def train_expert(
 
 
 def voices_of(said: Tensor, label: Tensor, num_sources: int) -> Tensor:
-    """How much the word of each source and each expert counts: sources 1, experts as far as sources bear them out.
+    """How much the word of each source and each expert counts: sources 1, experts from 0 to 1.
 
-    Experts that learned the same few labels agree with each other whether or not they are right, so only their
-    agreement with sources says something: beyond chance (Cohen's kappa), relative to that of the sources among
-    themselves. A single source cannot show how far sources agree; then the experts count as one voice together.
+    Experts are heard where labels seem to teach more than sources know, which two things must bear out, both measured
+    by agreement beyond chance (Cohen's kappa). They agree with each other far more than sources do among themselves;
+    and, because experts that learned the same few labels agree whether or not they are right, they agree with sources
+    about as much as sources do. A single source cannot show how far sources agree; then the experts count as one voice
+    together. A single expert cannot show how sure it is, and is taken to be.
 
     Args:
         said: (rows, N, K) predictions, the sources' before the experts'.
@@ -82,11 +89,24 @@ def voices_of(said: Tensor, label: Tensor, num_sources: int) -> Tensor:
         return voices
     unknown = label == UNLABELLED
     kappa = _kappas(said[unknown] if unknown.any() else said)
-    among_sources = kappa[:num_sources, :num_sources].sum() / (num_sources * (num_sources - 1))
+    among_sources = _mean_of_pairs(kappa[:num_sources, :num_sources])
     with_experts = kappa[num_sources:, :num_sources].mean()
     borne_out = with_experts / (ENOUGH_AGREEMENT * among_sources.clamp_min(SMALLEST_AGREEMENT))
     voices[num_sources:] = borne_out.clamp(0, 1)
+    if num_experts > 1:
+        voices[num_sources:] *= _surer(_mean_of_pairs(kappa[num_sources:, num_sources:]), among_sources)
     return voices
+
+
+def _surer(among_experts: Tensor, among_sources: Tensor) -> Tensor:
+    """How many times the odds of agreement among experts are those among sources, by its logarithm: ``SURER`` times or
+    less is 0, ``MUCH_SURER`` times or more is 1."""
+    times = torch.logit(among_experts, SMALLEST_AGREEMENT) - torch.logit(among_sources, SMALLEST_AGREEMENT)
+    return ((times - math.log(SURER)) / math.log(MUCH_SURER / SURER)).clamp(0, 1)
+
+
+def _mean_of_pairs(kappa: Tensor) -> Tensor:
+    return kappa.sum() / (len(kappa) * (len(kappa) - 1))
 
 
 def _kappas(said: Tensor) -> Tensor:
