@@ -74,6 +74,7 @@ class ResultsConfig:
         seeds: how many seeds, from 0 on; fewer where a run takes long.
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
+        run: whether what is not kept is run; if not, the page says what is missing.
         page: where the page goes.
     """
 
@@ -84,6 +85,7 @@ class ResultsConfig:
     seeds: int = 3
     out: str = "runs/results"
     kept: str = str(ROOT / "benchmarks" / "results" / "comparisons")
+    run: bool = True
     page: str = str(ROOT / "docs" / "results.md")
 
     def __post_init__(self) -> None:
@@ -196,12 +198,14 @@ def comparison_of(section: Section, level: str, config: ResultsConfig, display: 
     page = Path(config.kept) / f"{folder_of(section, level, config).name}.csv"
     rows = kept_runs(page, labels)
     missing = missing_methods(config.methods, rows, labels)
-    if missing:
+    if missing and config.run:
         compare({method: settings[method] for method in missing}, display, words)
         ran = keep_runs(page, read_rows(Path(one.out) / "results.csv"))
-        rows = [row for row in rows if row["method"] not in missing] + ran
-    place = {method: number for number, method in enumerate(config.methods)}
-    asked = sorted((row for row in rows if row["method"] in place), key=lambda row: place[row["method"]])
+        rows, missing = [row for row in rows if row["method"] not in missing] + ran, []
+    shown = [method for method in config.methods if method not in missing]
+    if not shown:
+        raise InputError(f"No method has all its runs in '{page}'; leave out --run false, or choose other --sets.")
+    asked = sorted((row for row in rows if row["method"] in shown), key=lambda row: shown.index(row["method"]))
     data = read_domains(one.modality, one.data, Display(silent=True))
     summary = {
         "data": data.name,
@@ -212,7 +216,7 @@ def comparison_of(section: Section, level: str, config: ResultsConfig, display: 
         "labels": labels_of(one),
         **summarise(asked),
     }
-    return Comparison(summary | {"finding": finding(summary)}, asked)
+    return Comparison(summary | {"finding": finding(summary), "missing": missing}, asked)
 
 
 def settings_of(
@@ -312,6 +316,9 @@ def section_of(section: Section, summaries: list[dict[str, Any]], same: Sequence
     parts += [f"{level} of the training samples are the same labelled rows, and so the same runs." for level in same]
     for summary in summaries:
         parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"]]
+        parts += (
+            [f"Not run here: {', '.join(f'`{name}`' for name in summary['missing'])}."] if summary["missing"] else []
+        )
     return "\n\n".join(parts) + "\n"
 
 

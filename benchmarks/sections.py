@@ -59,7 +59,6 @@ an arm is a single recording: the test part is its last 30 %, not another day.""
         """Very unbalanced, and two volunteers lack an activity. Windows of one recording stay on one side of the
 split.""",
         file="imu-hmp.npz",
-        most_seeds=1,
     ),
     Section(
         "Image: Digits-5 (5 styles of digits, 10 digits)",
@@ -73,7 +72,6 @@ split.""",
         "audio",
         """A domain is a speaker, so five sources are all there are.""",
         file="audio-fsdd.npz",
-        most_seeds=2,
     ),
     Section(
         "Text: MDSD (reviews of 4 kinds of products, positive or negative)",
@@ -81,14 +79,13 @@ split.""",
         """Three sources only, each of 1,400 reviews of another kind of product; ten labels a class.""",
         file="text-mdsd.npz",
         per_class=10,
-        most_seeds=1,
+        most_seeds=2,
     ),
     Section(
         "Depth: UTD-MHAD (8 people, 13 actions, single frames)",
         "depth",
         """A sample is one frame of 36 x 36 pixels; frames of one clip stay on one side of the split.""",
         file="depth-utd.npz",
-        most_seeds=1,
     ),
     Section(
         "Radar: mTransSee (32 users at 5 distances, 5 gestures)",
