@@ -21,7 +21,7 @@ from typing import Any
 
 from hatlit.config import CompareConfig, Names, names
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target import TargetData
+from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.compare import choose_targets, compare, labels_of, title_of
 from hatlit.experiments.display import Display
