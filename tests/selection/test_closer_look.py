@@ -1,11 +1,13 @@
 """Which candidates are of use, by hand."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from hatlit.selection.closer_look import CloserLook, guesses, is_finite
+from hatlit.selection.closer_look import CloserLook, guesses, is_finite, look_at
 from hatlit.selection.fine import Candidate
 
 LEARNED = [0, 1, 0, 1, 0, 1]
@@ -70,3 +72,11 @@ def test_one_infinite_answer_is_enough(where):
     spoiled[0, 0] = np.inf
     assert is_finite(sound)
     assert not is_finite(replace(sound, **{where: spoiled}))
+
+
+def test_minus_infinity_does_not_hide_behind_a_softmax(make_zoo, people, target):
+    (card,) = make_zoo("ann").cards()
+    model = copy.deepcopy(people["ann"][1].model)
+    assert is_finite(look_at(card, model, target, seed=0))
+    torch.nn.init.constant_(model.head.bias[:1], -torch.inf)
+    assert not is_finite(look_at(card, model, target, seed=0))

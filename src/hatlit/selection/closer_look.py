@@ -86,6 +86,8 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
         parts = rows.split(model.input_spec.rows_a_pass)
         answers = [model.both(target.view(model.input_spec, part)) for part in parts]
         features, logits = (torch.cat(several) for several in zip(*answers, strict=True))
+        # A softmax makes a finite number of minus infinity, and would hide it.
+        logits = logits.where(logits.isfinite(), torch.nan)
         return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
 
     features, probabilities = run(labelled)
