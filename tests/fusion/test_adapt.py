@@ -1,10 +1,12 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from hatlit.config import AdaptConfig
 from hatlit.encoders.base import Classifier, InputSpec
-from hatlit.fusion.adapt import adapt, moving_parameters, pull_to_start
+from hatlit.fusion.adapt import Unlabelled, adapt, indecision, moving_parameters, pull_to_start
 
 SPEC = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
 
@@ -128,3 +130,50 @@ def test_dropout_depends_on_the_seed_alone_and_leaves_the_global_random_numbers_
     drawn = torch.rand(1)
     torch.manual_seed(2)
     assert torch.equal(drawn, torch.rand(1))
+
+
+CERTAIN, OTHERWISE, EVEN = [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([EVEN, EVEN], 0.0),
+        ([CERTAIN, CERTAIN], 0.0),
+        ([CERTAIN, OTHERWISE], -math.log(2)),
+        # Half a log 2, less the entropy of three quarters against a quarter.
+        ([CERTAIN, EVEN], 0.5 * math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)),
+    ],
+)
+def test_indecision_by_hand(said, expected):
+    logits = torch.tensor(said, dtype=torch.float64).clamp_min(1e-12).log()
+    assert indecision(logits).item() == pytest.approx(expected, abs=1e-6)
+
+
+def others(classes=(0, 1, 2)):
+    return Unlabelled(few(40, seed=2)[0], torch.tensor(classes))
+
+
+def test_unlabelled_rows_make_a_source_decide():
+    view, label = few()
+    config = AdaptConfig(steps=100, learning_rate=0.01, indecision=1.0)
+    alone = adapt(make(), view, label, config, seed=0)
+    together = adapt(make(), view, label, config, seed=0, unlabelled=others())
+    with torch.no_grad():
+        assert indecision(together(others().view)) < indecision(alone(others().view)) - 0.1
+        assert torch.equal(together(view).argmax(-1), label)
+
+
+def test_without_weight_unlabelled_rows_are_not_looked_at():
+    config = AdaptConfig(steps=5, indecision=0.0)
+    assert not moved(adapt(make(), *few(), config, seed=0), adapt(make(), *few(), config, seed=0, unlabelled=others()))
+
+
+def test_classes_that_the_target_lacks_need_not_be_said():
+    config = AdaptConfig(part="head", steps=1, learning_rate=0.01, indecision=1e6)
+    view, label = few()
+    two = label < 2
+    made = [adapt(make(), view[two], label[two], config, seed=0, unlabelled=others(c)) for c in ((0, 1), (0, 1, 2))]
+    assert made[0].head.weight[:2].ne(make().head.weight[:2]).any()
+    shifts = [(one(others().view).softmax(-1).mean(0) - make()(others().view).softmax(-1).mean(0))[2] for one in made]
+    assert shifts[0] < shifts[1]

@@ -23,6 +23,7 @@ CHANGES = {
     "hat_no_gate": {"hat.dictionary.gate": False},
     "hat_fixed_alpha": {"hat.injection.schedule": "full"},
     "hat_fixed_heads": {"adapt.steps": 0},
+    "hat_labelled_adaptation": {"adapt.indecision": 0.0},
     "hat_no_hint": {"hat.injection.hint_weight": 0.0},
     "hat_no_blends": {"hat.injection.blends": 0},
     "hat_learning_heads": {"hat.mixer.train_heads": True},

@@ -248,22 +248,25 @@ class RayConfig:
 
 @dataclass
 class AdaptConfig:
-    """A short fine-tuning of each selected source on the labelled few, after which it is frozen again.
+    """A short fine-tuning of each selected source on the target's rows, after which it is frozen again.
 
     Args:
         part: what may move.
         steps: gradient steps; 0 skips the stage.
         learning_rate: of Adam.
         pull: weight of the squared distance to the start (L2-SP).
+        indecision: weight of being undecided about unlabelled rows, or decided the same way about all of them; 0 leaves
+            those rows out.
     """
 
     part: Literal["all", "last_block", "head"] = "all"
     steps: int = 100
     learning_rate: float = 3e-4
     pull: float = 0.0
+    indecision: float = 0.1
 
     def __post_init__(self) -> None:
-        at_least("adapt.", self, steps=0, learning_rate=0, pull=0)
+        at_least("adapt.", self, steps=0, learning_rate=0, pull=0, indecision=0)
 
 
 @dataclass

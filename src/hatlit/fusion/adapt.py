@@ -1,8 +1,9 @@
-"""Adapt first, then freeze: a few gradient steps of a source on the labelled few."""
+"""Adapt first, then freeze: a few gradient steps of a source on what the target has."""
 
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,31 @@ from hatlit.encoders.base import Classifier
 #: Labelled rows a step; more than a handful of labels are taken in random portions.
 ROWS_A_STEP = 64
 
+#: Probabilities below this count as this much where their logarithm is taken.
+SMALLEST = 1e-8
 
-def adapt(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, seed: int) -> Classifier:
-    """Fine-tunes a copy of a source on the labelled few.
+
+class Unlabelled(NamedTuple):
+    """What an adaptation may look at besides the labelled few.
+
+    Attributes:
+        view: (U, channels, *shape) unlabelled rows as the source sees them.
+        classes: (C,) numbers of the source's own classes that the target has.
+    """
+
+    view: Tensor
+    classes: Tensor
+
+
+def adapt(
+    source: Classifier,
+    view: Tensor,
+    label: Tensor,
+    config: AdaptConfig,
+    seed: int,
+    unlabelled: Unlabelled | None = None,
+) -> Classifier:
+    """Fine-tunes a copy of a source on the labelled few, and makes it decide about other rows.
 
     Args:
         source: stays as it is.
@@ -24,6 +47,7 @@ def adapt(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, 
         label: (L,) numbers of the source's own classes; negative where the source does not know the class.
         config: what moves, how far and how long.
         seed: of dropout, and of the choice of rows where there are more than ``ROWS_A_STEP``.
+        unlabelled: what else there is, if anything.
 
     Returns:
         The copy, frozen and in eval mode.
@@ -33,8 +57,25 @@ def adapt(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, 
     if config.steps and bool(known.any()):
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # of dropout
-            _tune(adapted, view[known], label[known], config, torch.Generator().manual_seed(seed))
+            generator = torch.Generator().manual_seed(seed)
+            others = unlabelled if config.indecision and unlabelled is not None and len(unlabelled.view) else None
+            _tune(adapted, view[known], label[known], config, generator, others)
     return freeze(adapted)
+
+
+def indecision(logits: Tensor) -> Tensor:
+    """How undecided answers (B, K) are, or decided the same way: a number that is lowest, -log K, where each is certain
+    and every class is said equally often.
+
+    Mean entropy of the answers less the entropy of their mean: the negative of the information that they have about
+    the rows (Bridle et al. 1991; as Liang et al. 2020, arXiv 2002.08546, adapt a source with it).
+    """
+    said = logits.softmax(-1)
+    return _entropy(said).mean() - _entropy(said.mean(0))
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    return -(probabilities * probabilities.clamp_min(SMALLEST).log()).sum(-1)
 
 
 def freeze(source: Classifier) -> Classifier:
@@ -65,7 +106,14 @@ def pull_to_start(parameters: list[nn.Parameter], start: list[Tensor]) -> Tensor
     return torch.stack([(now - then).square().sum() for now, then in zip(parameters, start, strict=True)]).sum()
 
 
-def _tune(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, generator: torch.Generator) -> None:
+def _tune(
+    source: Classifier,
+    view: Tensor,
+    label: Tensor,
+    config: AdaptConfig,
+    generator: torch.Generator,
+    unlabelled: Unlabelled | None,
+) -> None:
     source.train().requires_grad_(False)
     for module in source.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -78,6 +126,9 @@ def _tune(source: Classifier, view: Tensor, label: Tensor, config: AdaptConfig, 
     for _ in range(config.steps):
         rows = torch.randperm(len(label), generator=generator)[:ROWS_A_STEP]
         loss = F.cross_entropy(source(view[rows]), label[rows])
+        if unlabelled is not None:
+            others = torch.randperm(len(unlabelled.view), generator=generator)[:ROWS_A_STEP]
+            loss = loss + config.indecision * indecision(source(unlabelled.view[others])[:, unlabelled.classes])
         if config.pull:
             loss = loss + config.pull * pull_to_start(moving, start)
         optimizer.zero_grad()

@@ -61,6 +61,11 @@ class HaTFixedHeads(HaT):
     """HaT on sources as they are: neither they nor their heads are adapted to the labelled few."""
 
 
+@register_method("hat_labelled_adaptation")
+class HaTLabelledAdaptation(HaT):
+    """HaT whose sources are adapted to the labelled few alone, whatever they say of the other rows."""
+
+
 @register_method("hat_no_hint")
 class HaTNoHint(HaT):
     """HaT without the feature hint: the student learns from predictions alone."""

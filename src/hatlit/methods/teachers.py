@@ -12,19 +12,22 @@ import torch
 from torch import Tensor
 
 from hatlit.config import ExpertsConfig
-from hatlit.datamodules.target.data import NO_BLENDS, Blends
-from hatlit.encoders.base import Classifier
+from hatlit.datamodules.target.data import NO_BLENDS, Blends, TargetData
+from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
-from hatlit.fusion.adapt import adapt, freeze
+from hatlit.fusion.adapt import Unlabelled, adapt, freeze
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.cache import cached_outputs, output_key
 from hatlit.fusion.experts import train_expert
 from hatlit.methods.base import SelectedSource, TransferTask
-from hatlit.selection.labels import align, to_source_classes
+from hatlit.selection.labels import UNKNOWN, align, to_source_classes
 from hatlit.types import UNLABELLED
 
 #: Experts draw their initial weights from here on.
 FIRST_SEED_OF_EXPERTS = 1_000_000
+
+#: So many unlabelled rows at most, evenly spread, are enough to adapt a source.
+UNLABELLED_ROWS = 4096
 
 
 def frozen_bank(
@@ -56,7 +59,7 @@ def frozen_bank(
 
 
 def adapted_sources(task: TransferTask) -> list[Classifier]:
-    """Fine-tunes each selected source on the labelled few; methods with the same labels share the result on disk."""
+    """Fine-tunes each selected source on the target's rows; methods with the same labels share the result on disk."""
     if not task.config.adapt.steps:
         return [freeze(copy.deepcopy(source.model)) for source in task.sources]
     return [_adapted(source, task) for source in task.sources]
@@ -70,13 +73,21 @@ def _adapted(source: SelectedSource, task: TransferTask) -> Classifier:
     ).hexdigest()
 
     def compute(places: list[int]) -> list[dict[str, Tensor]]:
+        view, columns = source.model.input_spec, align(source.class_names, target.class_names)
         few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
-        labels = to_source_classes(target.train_labels[few], align(source.class_names, target.class_names))
-        view = target.view(source.model.input_spec, few)
-        return [weights_of(adapt(source.model, view, labels, config.adapt, config.seed))]
+        labels = to_source_classes(target.train_labels[few], columns)
+        others = _unlabelled(target, view, columns) if config.adapt.indecision else None
+        return [weights_of(adapt(source.model, target.view(view, few), labels, config.adapt, config.seed, others))]
 
     (weights,) = cached_outputs([key], compute, cache_folder() / "adapted")
     return with_weights(copy.deepcopy(source.model), weights)
+
+
+def _unlabelled(target: TargetData, view: InputSpec, columns: Sequence[int]) -> Unlabelled | None:
+    rows = torch.nonzero(target.train_labels == UNLABELLED).flatten()
+    rows = rows[:: 1 + len(rows) // UNLABELLED_ROWS]
+    known = torch.tensor([column for column in columns if column != UNKNOWN], dtype=torch.long)
+    return Unlabelled(target.view(view, rows), known) if len(rows) and len(known) else None
 
 
 def own_experts(task: TransferTask, config: ExpertsConfig) -> list[Classifier]:
