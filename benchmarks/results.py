@@ -57,7 +57,7 @@ training of one run (median), two runs at a time. "gap closed" is the share of t
 `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has. `hatlit methods`
 says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
 
-The defaults of HaT were chosen while looking at these sets, Digits-5 apart, at few labels, with seeds 0 and 1 of the
+The defaults of HaT were chosen while looking at these sets at few labels, most of them with seeds 0 and 1 of the
 same targets ([research log](research-log.md), which also says what held on others). 5 % was first looked at afterwards.
 """
 
