@@ -1,5 +1,6 @@
 """The commands and the code that the pages show do run."""
 
+import csv
 import json
 import os
 import re
@@ -246,6 +247,20 @@ def test_the_table_of_attacks_is_what_was_measured():
     page = (ROOT / "docs" / "privacy.md").read_text()
     for attack, one in measured.items():
         assert f"| {attack} | {one['mean']:.2f} [{one['low']:.2f}, {one['high']:.2f}] |" in page
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "benchmarks" / "results" / "comparisons").glob("*.csv")), ids=lambda file: file.stem
+)
+def test_the_accuracies_of_the_results_are_those_of_the_kept_runs(file):
+    page = (ROOT / "docs" / "results.md").read_text()
+    reached = {}
+    for row in csv.DictReader(file.read_text().splitlines()):
+        reached.setdefault(row["method"], []).append(float(row["accuracy"]))
+    for method, values in reached.items():
+        mark = r"(?: \(.*?\))?"  # of an oracle, or of a method that needs recordings of others
+        row = rf"^\| {method}{mark} \| {len(values)} \| {100 * sum(values) / len(values):.1f} \["
+        assert re.search(row, page, re.MULTILINE), f"{method} of {file.name} stands otherwise on the page"
 
 
 def test_the_zoo_page_names_every_zoo_command():
