@@ -2,11 +2,14 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from hypothesis.strategies import floats
 from torch import nn
 
 from hatlit.config import AdaptConfig
 from hatlit.encoders.base import Classifier, InputSpec
-from hatlit.fusion.adapt import Unlabelled, adapt, indecision, moving_parameters, pull_to_start
+from hatlit.fusion.adapt import Unlabelled, adapt, frequencies_among, indecision, moving_parameters, pull_to_start
 
 SPEC = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
 
@@ -133,21 +136,40 @@ def test_dropout_depends_on_the_seed_alone_and_leaves_the_global_random_numbers_
 
 
 CERTAIN, OTHERWISE, EVEN = [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]
+HALF = torch.tensor([0.5, 0.5], dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ([EVEN, EVEN], 0.0),
-        ([CERTAIN, CERTAIN], 0.0),
-        ([CERTAIN, OTHERWISE], -math.log(2)),
-        # Half a log 2, less the entropy of three quarters against a quarter.
-        ([CERTAIN, EVEN], 0.5 * math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)),
+        ([EVEN, EVEN], math.log(2)),
+        ([CERTAIN, CERTAIN], math.log(2)),
+        ([CERTAIN, OTHERWISE], 0.0),
+        # Half a log 2, and KL of three quarters and a quarter to halves.
+        ([CERTAIN, EVEN], 0.5 * math.log(2) + 0.75 * math.log(1.5) + 0.25 * math.log(0.5)),
     ],
 )
 def test_indecision_by_hand(said, expected):
     logits = torch.tensor(said, dtype=torch.float64).clamp_min(1e-12).log()
-    assert indecision(logits).item() == pytest.approx(expected, abs=1e-6)
+    assert indecision(logits, HALF).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_indecision_is_zero_where_classes_are_said_as_often_as_they_should_be():
+    logits = torch.tensor([CERTAIN, CERTAIN, CERTAIN, OTHERWISE], dtype=torch.float64).clamp_min(1e-12).log()
+    unbalanced = torch.tensor([0.75, 0.25], dtype=torch.float64)
+    assert indecision(logits, unbalanced).item() == pytest.approx(0, abs=1e-6)
+    assert indecision(logits, HALF) > 0.1
+
+
+@given(arrays(float, (5, 3), elements=floats(-8, 8)), arrays(float, 3, elements=floats(0.1, 1)))
+def test_indecision_is_never_negative(logits, weights):
+    assert indecision(torch.tensor(logits), torch.tensor(weights / weights.sum())) >= -1e-9
+
+
+def test_frequencies_among_the_labelled_count_each_class_once_more():
+    label = torch.tensor([4, 4, 4, 0, 7])
+    expected = torch.tensor([2, 4, 1]) / 7
+    torch.testing.assert_close(frequencies_among(label, torch.tensor([0, 4, 5])), expected)
 
 
 def others(classes=(0, 1, 2)):
@@ -160,8 +182,21 @@ def test_unlabelled_rows_make_a_source_decide():
     alone = adapt(make(), view, label, config, seed=0)
     together = adapt(make(), view, label, config, seed=0, unlabelled=others())
     with torch.no_grad():
-        assert indecision(together(others().view)) < indecision(alone(others().view)) - 0.1
+        third = torch.full((3,), 1 / 3)
+        assert indecision(together(others().view), third) < indecision(alone(others().view), third) - 0.1
         assert torch.equal(together(view).argmax(-1), label)
+
+
+def test_a_source_says_a_class_as_often_as_it_is_among_the_labelled():
+    config = AdaptConfig(steps=100, learning_rate=0.01, indecision=1.0)
+    view, _ = few(12)
+    said = []
+    for count in (2, 10):
+        label = torch.tensor([0] * count + [1] * (12 - count))
+        adapted = adapt(make(), view, label, config, seed=0, unlabelled=others((0, 1)))
+        with torch.no_grad():
+            said.append(adapted(others().view)[:, :2].softmax(-1).mean(0)[0])
+    assert said[0] < 0.4 < 0.6 < said[1]
 
 
 def test_without_weight_unlabelled_rows_are_not_looked_at():
@@ -170,10 +205,13 @@ def test_without_weight_unlabelled_rows_are_not_looked_at():
 
 
 def test_classes_that_the_target_lacks_need_not_be_said():
-    config = AdaptConfig(part="head", steps=1, learning_rate=0.01, indecision=1e6)
     view, label = few()
     two = label < 2
-    made = [adapt(make(), view[two], label[two], config, seed=0, unlabelled=others(c)) for c in ((0, 1), (0, 1, 2))]
-    assert made[0].head.weight[:2].ne(make().head.weight[:2]).any()
-    shifts = [(one(others().view).softmax(-1).mean(0) - make()(others().view).softmax(-1).mean(0))[2] for one in made]
-    assert shifts[0] < shifts[1]
+
+    def third_class(indecision, classes):
+        config = AdaptConfig(part="head", steps=1, learning_rate=0.01, indecision=indecision)
+        adapted = adapt(make(), view[two], label[two], config, seed=0, unlabelled=others(classes))
+        return adapted.head.weight[2]
+
+    torch.testing.assert_close(third_class(1e3, (0, 1)), third_class(0.0, (0, 1)))
+    assert (third_class(1e3, (0, 1, 2)) - third_class(0.0, (0, 1, 2))).abs().max() > 1e-3

@@ -15,6 +15,9 @@ from hatlit.encoders.base import Classifier
 #: Labelled rows a step; more than a handful of labels are taken in random portions.
 ROWS_A_STEP = 64
 
+#: Unlabelled rows a step: two for each class that there is to tell apart, within these limits.
+FEWEST_UNLABELLED, MOST_UNLABELLED = 32, 256
+
 #: Probabilities below this count as this much where their logarithm is taken.
 SMALLEST = 1e-8
 
@@ -63,19 +66,31 @@ def adapt(
     return freeze(adapted)
 
 
-def indecision(logits: Tensor) -> Tensor:
-    """How undecided answers (B, K) are, or decided the same way: a number that is lowest, -log K, where each is certain
-    and every class is said equally often.
+def indecision(logits: Tensor, frequencies: Tensor) -> Tensor:
+    """How undecided answers are, or decided the same way too often: at least 0, which means that each is certain and
+    every class is said as often as it should be.
 
-    Mean entropy of the answers less the entropy of their mean: the negative of the information that they have about
-    the rows (Bridle et al. 1991; as Liang et al. 2020, arXiv 2002.08546, adapt a source with it).
+    Mean entropy of the answers plus the divergence KL(their mean ‖ frequencies). With even frequencies this is log K
+    less the information that the answers have about the rows (Bridle et al. 1991; as Liang et al. 2020, arXiv
+    2002.08546, adapt a source with it).
+
+    Args:
+        logits: (B, K)
+        frequencies: (K,) of the classes; positive, sum to one.
     """
     said = logits.softmax(-1)
-    return _entropy(said).mean() - _entropy(said.mean(0))
+    mean = said.mean(0)
+    return _entropy(said).mean() - _entropy(mean) - (mean * frequencies.log()).sum()
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
     return -(probabilities * probabilities.clamp_min(SMALLEST).log()).sum(-1)
+
+
+def frequencies_among(label: Tensor, classes: Tensor) -> Tensor:
+    """How frequent classes are among labels (L,), each counted once more than it is there: (K,), sums to one."""
+    counts = (label.unsqueeze(0) == classes.unsqueeze(1)).sum(1) + 1.0
+    return counts / counts.sum()
 
 
 def freeze(source: Classifier) -> Classifier:
@@ -122,13 +137,18 @@ def _tune(
     for parameter in moving:
         parameter.requires_grad_(True)
     start = [parameter.detach().clone() for parameter in moving]
-    optimizer = torch.optim.Adam(moving, lr=config.learning_rate)
+    optimizer = torch.optim.Adam(moving, lr=config.learning_rate, fused=True)
+    others, classes = unlabelled or Unlabelled(view[:0], torch.arange(0))
+    portion = min(MOST_UNLABELLED, max(FEWEST_UNLABELLED, 2 * len(classes)))
+    frequencies = frequencies_among(label, classes)
     for _ in range(config.steps):
         rows = torch.randperm(len(label), generator=generator)[:ROWS_A_STEP]
-        loss = F.cross_entropy(source(view[rows]), label[rows])
-        if unlabelled is not None:
-            others = torch.randperm(len(unlabelled.view), generator=generator)[:ROWS_A_STEP]
-            loss = loss + config.indecision * indecision(source(unlabelled.view[others])[:, unlabelled.classes])
+        beside = torch.randperm(len(others), generator=generator)[:portion]
+        # One pass for both: two of a few rows each would take nearly twice as long.
+        answers = source(torch.cat([view[rows], others[beside]]))
+        loss = F.cross_entropy(answers[: len(rows)], label[rows])
+        if len(beside):
+            loss = loss + config.indecision * indecision(answers[len(rows) :, classes], frequencies)
         if config.pull:
             loss = loss + config.pull * pull_to_start(moving, start)
         optimizer.zero_grad()
