@@ -255,8 +255,8 @@ class AdaptConfig:
         steps: gradient steps; 0 skips the stage.
         learning_rate: of Adam.
         pull: weight of the squared distance to the start (L2-SP).
-        indecision: weight of being undecided about unlabelled rows, or decided the same way about all of them; 0 leaves
-            those rows out.
+        indecision: weight of being undecided about unlabelled rows, or of naming classes more or less often there than
+            they are labelled; 0 leaves those rows out.
     """
 
     part: Literal["all", "last_block", "head"] = "all"
