@@ -12,6 +12,7 @@ from hatlit.encoders.base import (
     Classifier,
     Encoder,
     InputSpec,
+    are_sound,
     build_classifier,
     build_encoder,
     check_encoder,
@@ -170,6 +171,14 @@ def test_classifier_shapes() -> None:
     torch.testing.assert_close(classifier(view), logits)
     assert classifier.feature_dim == 3
     assert classifier.input_spec == SPEC
+
+
+def test_answers_are_sound_where_features_are_finite_and_logits_within_reason() -> None:
+    features = torch.zeros(6, 2)
+    features[0, 1], features[1, 0] = torch.nan, torch.inf
+    logits = torch.zeros(6, 3)
+    logits[2, 0], logits[3, 1], logits[4, 2], logits[5, 2] = torch.nan, -torch.inf, 1.1e6, -1e6
+    assert are_sound(features, logits).tolist() == [False, False, False, False, False, True]
 
 
 def test_build_classifier_by_name() -> None:

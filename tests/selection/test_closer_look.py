@@ -74,9 +74,10 @@ def test_one_infinite_answer_is_enough(where):
     assert not is_finite(replace(sound, **{where: spoiled}))
 
 
-def test_minus_infinity_does_not_hide_behind_a_softmax(make_zoo, people, target):
+@pytest.mark.parametrize("logit", [-torch.inf, 1e7, -1e7])
+def test_what_is_far_too_large_does_not_hide_behind_a_softmax(make_zoo, people, target, logit):
     (card,) = make_zoo("ann").cards()
     model = copy.deepcopy(people["ann"][1].model)
     assert is_finite(look_at(card, model, target, seed=0))
-    torch.nn.init.constant_(model.head.bias[:1], -torch.inf)
+    torch.nn.init.constant_(model.head.bias[:1], logit)
     assert not is_finite(look_at(card, model, target, seed=0))

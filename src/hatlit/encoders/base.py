@@ -24,6 +24,10 @@ MOST_NUMBERS = 2**24
 ROWS_A_PASS = 256
 NUMBERS_A_PASS = 2**23
 
+#: Largest logit that is of use: a float32 beyond it knows no steps of a tenth, so it gives neither probabilities nor
+#: gradients.
+LARGEST_LOGIT = 1e6
+
 #: Axes along which samples are numbers of signs, not measurements.
 DISCRETE_AXES = ("byte", "token")
 
@@ -284,6 +288,16 @@ class Classifier(nn.Module):
         """Maps views (B, channels, *shape) to features (B, feature_dim) and logits (B, num_classes) in one pass."""
         features = self.features(view)
         return features, self.head(features)
+
+
+def are_sound(features: Tensor, logits: Tensor) -> Tensor:
+    """Which answers of a classifier are of use (B,): with finite features and no logit beyond ``LARGEST_LOGIT``.
+
+    Args:
+        features: (B, feature_dim)
+        logits: (B, num_classes)
+    """
+    return features.isfinite().all(1) & (logits.abs() <= LARGEST_LOGIT).all(1)
 
 
 def build_classifier(name: str, input_spec: InputSpec, num_classes: int, pretrained: bool = True) -> Classifier:

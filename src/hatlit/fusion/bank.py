@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hatlit.config import CacheConfig
 from hatlit.datamodules.base import build_view
-from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec
+from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec, are_sound
 from hatlit.errors import InputError
 from hatlit.fusion.adapt import freeze, pull_to_start
 from hatlit.fusion.cache import cached_outputs, output_key
@@ -64,11 +64,11 @@ class SourceBank(nn.Module):
         cache: how the outputs are kept; as the options are when nobody changes them, where it is not given.
 
     Attributes:
-        left_out: names of those whose answers on some row are not finite; they are not asked.
+        left_out: names of those whose answers on some row are not finite or far too large; they are not asked.
 
     Raises:
         InputError: a source shares no class name with the target, or cannot see the recording, or every source answers
-            with numbers that are not finite.
+            with numbers that are not finite or far too large.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SourceBank(nn.Module):
         entries = cached_outputs(keys, compute, map_above=limit)
         of_experts = self._ask_experts(views)
         entries += [_standardised(one["features"], one["logits"], dtype) for one in of_experts]
-        sound = [number for number, entry in enumerate(entries) if _is_finite(entry)]
+        sound = [number for number, entry in enumerate(entries) if _is_sound(entry)]
         self.left_out = self._leave_out([names[number] for number in range(len(entries)) if number not in sound], names)
         self._sources = tuple(self._sources[number] for number in sound if number < len(sources))
         self._experts = tuple(self._experts[number - len(sources)] for number in sound if number >= len(sources))
@@ -146,7 +146,7 @@ class SourceBank(nn.Module):
     def ask(self, samples: Tensor, views: Tensor | None = None) -> SourceOutputs:
         """Runs the sources on other recorded samples, such as the test part, and the experts on their views of them.
 
-        One whose answer to a sample is not finite abstains there.
+        One whose answer to a sample is not finite or far too large abstains there.
 
         Args:
             samples: (B, channels, *shape) as recorded.
@@ -154,7 +154,7 @@ class SourceBank(nn.Module):
         """
         device = self.get_buffer("probabilities").device
         runs = run(self._sources, samples, self._recorded) + self._ask_experts(views)
-        sound = torch.stack([one["features"].isfinite().all(1) & one["logits"].isfinite().all(1) for one in runs], 1)
+        sound = torch.stack([are_sound(one["features"], one["logits"]) for one in runs], 1)
         sound = sound.to(device)
         features = [
             self._standardise(one["features"].to(device), number).where(sound[:, number, None], 0.0)
@@ -174,10 +174,14 @@ class SourceBank(nn.Module):
     def _leave_out(self, broken: list[str], names: Sequence[str]) -> tuple[str, ...]:
         if len(set(names[: len(self._sources)]) - set(broken)) == 0:
             raise InputError(
-                "Every source answers with numbers that are not finite on some sample of the target; use other sources."
+                "Every source answers with numbers that are not finite, or far too large, on some sample of the target; "
+                "use other sources."
             )
         for name in broken:
-            logger.warning("Left out: source '%s' answers with numbers that are not finite on some sample.", name)
+            logger.warning(
+                "Left out: source '%s' answers with numbers that are not finite, or far too large, on some sample.",
+                name,
+            )
         return tuple(broken)
 
     def _ask_experts(self, views: Tensor | None) -> list[dict[str, Tensor]]:
@@ -214,8 +218,9 @@ class SourceBank(nn.Module):
         return self.get_buffer(f"{kind}_{number}")
 
 
-def _is_finite(outputs: dict[str, Tensor]) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in outputs.values())
+def _is_sound(outputs: dict[str, Tensor]) -> bool:
+    # Features that are not finite have no finite mean.
+    return bool(outputs["mean"].isfinite().all() and are_sound(outputs["features"], outputs["logits"]).all())
 
 
 def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -232,7 +232,7 @@ class HaT(StudentMethod):
 
     def suspicious(self) -> dict[str, str]:
         """Sources that were left out, and those that agree with the consensus hardly more often than chance would."""
-        found = dict.fromkeys(self.bank.left_out, "answers with numbers that are not finite")
+        found = dict.fromkeys(self.bank.left_out, "answers with numbers that are not finite or far too large")
         if self.consensus is None:
             return found
         outputs = self.bank(torch.arange(len(self._labels), device=self._labels.device))

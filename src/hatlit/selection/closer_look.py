@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hatlit.datamodules.target.data import TargetData
-from hatlit.encoders.base import Classifier
+from hatlit.encoders.base import Classifier, are_sound
 from hatlit.selection.agreement import Agreement
 from hatlit.selection.fine import Candidate, accuracy
 from hatlit.selection.labels import UNKNOWN, align, to_target_classes
@@ -86,8 +86,8 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
         parts = rows.split(model.input_spec.rows_a_pass)
         answers = [model.both(target.view(model.input_spec, part)) for part in parts]
         features, logits = (torch.cat(several) for several in zip(*answers, strict=True))
-        # A softmax makes a finite number of minus infinity, and would hide it.
-        logits = logits.where(logits.isfinite(), torch.nan)
+        # A softmax makes finite numbers of minus infinity and of what is far too large, and would hide them.
+        logits = logits.where(are_sound(features, logits)[:, None], torch.nan)
         return features.double().numpy(), to_target_classes(logits.double().softmax(-1), columns).numpy()
 
     features, probabilities = run(labelled)
