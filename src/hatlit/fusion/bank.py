@@ -174,8 +174,8 @@ class SourceBank(nn.Module):
     def _leave_out(self, broken: list[str], names: Sequence[str]) -> tuple[str, ...]:
         if len(set(names[: len(self._sources)]) - set(broken)) == 0:
             raise InputError(
-                "Every source answers with numbers that are not finite, or far too large, on some sample of the target; "
-                "use other sources."
+                "Every source answers with numbers that are not finite, or far too large, on some sample of the "
+                "target; use other sources."
             )
         for name in broken:
             logger.warning(
