@@ -1,11 +1,14 @@
 """How far candidates bear each other out, by hand and as invariants."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hatlit.selection.agreement import LEAST_TRUST, Agreement, with_agreement
+from hatlit.selection.closer_look import LEAST_AGREEMENT
 from hatlit.selection.fine import Candidate, centroid_accuracy, centroid_accuracy_agreement
 
 
@@ -66,6 +69,14 @@ def test_without_labels_all_count_alike():
 def test_the_score_is_the_papers_times_agreement():
     one, *_ = with_agreement([candidate([0, 0, 1, 1]), candidate([0, 0, 1, 1]), candidate([0, 0, 0, 1])])
     assert centroid_accuracy_agreement(one) == pytest.approx(0.75 * centroid_accuracy(one))
+
+
+def test_where_everybody_has_an_opposite_the_labels_tell():
+    several = [candidate([0, 0, 1, 1], right=(True,)), candidate([1, 1, 0, 0], right=(False,))] * 2
+    assert agreements(*several[1:]) == pytest.approx([0, 0, 0])
+    right, wrong = (centroid_accuracy_agreement(replace(one, agreement=0.0)) for one in several[:2])
+    assert right > wrong == 0
+    assert right < centroid_accuracy_agreement(replace(several[0], agreement=LEAST_AGREEMENT))
 
 
 said = st.lists(st.integers(0, 2), min_size=12, max_size=12)

@@ -13,6 +13,9 @@ from hatlit.registry import Registry
 #: The least probability that a logarithm sees.
 PROBABILITY_FLOOR = 1e-6
 
+#: Agreement counts as at least this much: too little to outrank a candidate that any other bears out.
+FAINTEST_AGREEMENT = 0.01
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -97,12 +100,13 @@ def centroid_accuracy_agreement(candidate: Candidate) -> float:
     """Centroid times accuracy times agreement with the other candidates about unlabelled samples.
 
     Labels are few, so that many candidates get as many of them right, and some by luck; what is right on other samples
-    as well agrees with others that are.
+    as well agrees with others that are. Agreement counts as at least ``FAINTEST_AGREEMENT``: where every candidate has
+    its opposite, nobody agrees with the others, and labels and centroids have to tell.
 
     Raises:
         InputError: there are no labels.
     """
-    return centroid_accuracy(candidate) * candidate.agreement
+    return centroid_accuracy(candidate) * max(candidate.agreement, FAINTEST_AGREEMENT)
 
 
 @register_fine_score()
