@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -73,13 +74,16 @@ class BatchedConfig:
 
 def new_runs(setting: Setting, method: str, student: str, count: int) -> Together:
     """Untrained students of one method on so many targets, and their batches."""
-    methods, data = [], []
+    methods: list[StudentMethod] = []
+    data: list[TargetDataModule] = []
     for number in range(count):
         config = replace(setting.task.config, seed=number, student=student)
         config.hat.experts.steps = 1
         task = replace(setting.task, config=config)
-        methods.append(METHODS.get(method).build(task))
-        rows = methods[-1].rows(task)
+        built = METHODS.get(method).build(task)
+        assert isinstance(built, StudentMethod), "only students train together"
+        methods.append(built)
+        rows = built.rows(task)
         data.append(TargetDataModule(rows, config.trainer.batch_size, number, config.trainer.augment))
     return methods, data
 
@@ -93,7 +97,7 @@ def last_pass(method: StudentMethod, train: Callable[[], None]) -> float:
         marks.append(time.process_time())
         return found
 
-    method.after_epoch = after_epoch
+    setattr(method, "after_epoch", after_epoch)  # noqa: B010 (type checkers know no method that is replaced)
     train()
     return marks[-1] - marks[-2]
 
@@ -105,7 +109,7 @@ def one_by_one(runs: Together) -> float:
         with tempfile.TemporaryDirectory() as folder:
             loggers = [EpochTable(Path(folder) / "metrics.csv", print)]
             trainer = make_trainer(PASSES, loggers, [LastCheckpoint(Path(folder) / "last.ckpt", 10, print)])
-            seconds += last_pass(method, lambda m=method, d=data, t=trainer: fit(m, d, t, 0, None))
+            seconds += last_pass(method, partial(fit, method, data, trainer, 0, None))
     return seconds
 
 
@@ -116,7 +120,7 @@ def together(runs: Together) -> float:
 
 def times(setting: Setting, method: str, student: str, config: BatchedConfig) -> list[dict[str, float | str]]:
     """One row a number of targets: milliseconds of a step of one target, either way, and how many times faster."""
-    rows = []
+    rows: list[dict[str, float | str]] = []
     for count in map(int, config.targets):
         taken: dict[str, list[float]] = {"one by one": [], "together": []}
         for _ in range(config.repeats):

@@ -50,7 +50,7 @@ class Border:
 
     name: str
     damage: Callable[[random.Random], None]
-    read: Callable[[], None]
+    read: Callable[[], object]
     named: tuple[str, ...]
 
 
@@ -177,7 +177,7 @@ def _beside_border(home: Path, likely: dict[str, tuple[Any, ...]]) -> Border:
 
 def _npz_border(file: Path) -> Border:
     rng = np.random.default_rng(0)
-    sound = {
+    sound: dict[str, np.ndarray] = {
         "x": rng.normal(size=(12, 3, 32)).astype(np.float32),
         "y": np.arange(12) % 2,
         "domain": np.arange(12) // 6,
@@ -199,7 +199,7 @@ def _npz_border(file: Path) -> Border:
 def _yaml_border(file: Path) -> Border:
     sound = yaml.safe_dump({"modality": "imu", "seed": 3, "trainer": {"max_epochs": 2}, "adapt": {"steps": 5}})
     read = partial(parse, TrainConfig, "train", "", ["--config", str(file)])
-    return Border("options", lambda rng: _write(file, damage_yaml(sound, rng)), lambda: [read(), None][1], ("",))
+    return Border("options", lambda rng: _write(file, damage_yaml(sound, rng)), read, ("",))
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -152,7 +152,7 @@ def fill(url: str, count: int) -> None:
         hashes = tuple(hashlib.sha256(source.encode()).hexdigest() for source in ids)
         same = {"datasets": "demo", "encoders": "cnn_tiny", "kind": 0, "accuracies": 0.9, "num_samples": 400}
         same |= {"rounds": 0, "size_bytes": 94_000}
-        columns = {name: (value,) * len(ids) for name, value in same.items()}
+        columns: dict[str, Any] = {name: (value,) * len(ids) for name, value in same.items()}
         table = Table(
             widths=WIDTHS,
             kinds=kinds,
@@ -257,10 +257,10 @@ class Rivals:
     """The exact indexes of faiss, if it is there."""
 
     def __init__(self, own: Profile, sources: Profile) -> None:
+        self.faiss: Any = None
         try:
             import faiss
         except ImportError:
-            self.faiss = None
             return
         self.faiss, self.own, self.sources = faiss, own, sources
         faiss.omp_set_num_threads(1)

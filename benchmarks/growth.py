@@ -214,7 +214,7 @@ def run_by_steps(domain: Domain, zoo: Zoo, config: TrainConfig, step: Steps, tra
     with step("bank"):
         bank = frozen_bank(task, experts=experts)
     with step("consensus"):
-        said = conditional(bank.probabilities)
+        said = conditional(bank.get_buffer("probabilities"))
         find_consensus(said, target.train_labels, voices_of(said, target.train_labels, len(task.sources)))
     del bank
     with step("building"):

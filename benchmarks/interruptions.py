@@ -96,7 +96,7 @@ class InterruptionsConfig:
 
     def __post_init__(self) -> None:
         at_least("", self, kills=1)
-        self.kinds = tuple(COMMANDS) if self.kinds == "all" else names(self.kinds)
+        self.kinds = list(COMMANDS) if self.kinds == "all" else names(self.kinds)
         unknown = sorted(set(self.kinds) - set(COMMANDS))
         if unknown:
             raise InputError(f"There is no job '{unknown[0]}'; there are {', '.join(COMMANDS)}.")

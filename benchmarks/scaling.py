@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from hatlit.experiments.expand import expand
 from hatlit.experiments.report.document import Table
 from hatlit.files import write_atomically
 from hatlit.options import parse
+
+#: Where the tasks run.
+Executor = Literal["local", "ray"]
 
 
 @dataclass
@@ -69,7 +72,7 @@ class ScalingConfig:
         at_least("", self, join=1, targets=1, nodes=1, slots=1)
 
 
-def measure(executor: Literal["local", "ray"], workers: int, join: int, folder: Path) -> dict[str, Any]:
+def measure(executor: Executor, workers: int, join: int, folder: Path) -> dict[str, Any]:
     """One tiny round: seconds from the start of its first run to the end of its last, and seconds of each task."""
     out = folder / f"{executor}-{workers}"
     config = ExpandConfig(
@@ -164,7 +167,8 @@ those above. It knows nothing of networks, disks, or nodes that are lost, and it
 
 def main(words: list[str]) -> int:
     """Prints the tables, and writes them where the options say."""
-    display, measured = Display(), []
+    display = Display()
+    measured: list[dict[str, Any]] = []
     try:
         config = parse(ScalingConfig, "scaling", "How does an expansion scale with workers?", words)
         with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +179,7 @@ def main(words: list[str]) -> int:
                 for workers in config.workers:
                     if not measured:  # the sources, which all measurements share
                         measure("local", 1, 1, Path(folder) / "sources")
-                    measured.append(measure(executor, int(workers), config.join, Path(folder)))
+                    measured.append(measure(cast(Executor, executor), int(workers), config.join, Path(folder)))
     except InputError as error:
         print(f"scaling: {error}", file=sys.stderr)
         return 2
