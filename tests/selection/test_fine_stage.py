@@ -55,6 +55,17 @@ def test_where_the_first_candidates_are_of_no_use_the_next_get_a_closer_look(mak
     assert chosen.lines[0] == f"Too few of the first 2 candidates were of use, so {len(looked_at)} got a closer look."
 
 
+def test_copies_are_one_opinion(make_zoo, choose, people):
+    copies = [(f"z-{number}", *people["ann"]) for number in range(3)]
+    chosen = choose(make_zoo(*copies, "ann", "bob", "cid"), 5, keep=1.0)
+    assert {card.id for card in chosen.selection.cards} == {"ann", "bob", "cid"}
+    assert all(chosen.by_id[name].reason == "dropped: a copy of 'ann'" for name, *_ in copies)
+    alone = choose(make_zoo("ann", "bob", "cid"), 5, keep=1.0)
+    assert [one.fine_score for one in map(chosen.by_id.get, "ann bob cid".split())] == [
+        one.fine_score for one in map(alone.by_id.get, "ann bob cid".split())
+    ]
+
+
 def test_one_that_seemed_worst_at_first_is_read_again(everybody, choose, monkeypatch):
     def worth(candidate):
         return candidate.seed if candidate.agreement == 1 else -candidate.seed

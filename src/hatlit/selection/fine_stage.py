@@ -72,6 +72,7 @@ class FineStage:
         look = CloserLook(len(self.target.class_names))
         asked: list[int] = []
         answered: list[int] = []
+        first_with: dict[tuple[str, tuple[str, ...]], str] = {}
         for place, row in enumerate(ranked):
             if place >= num_kept and look.of_use >= self.count:
                 break
@@ -81,6 +82,11 @@ class FineStage:
                 card, model = held.load(row)
             except InputError as fault:
                 verdict.drop(str(fault))
+                continue
+            # Copies would bear each other out, and be one opinion that counts several times.
+            twin = first_with.setdefault((card.sha256, card.class_names), card.id)
+            if twin != card.id:
+                verdict.drop(f"a copy of '{twin}'")
                 continue
             candidate = look_at(card, model, self.target, self.seed + place)
             verdict.reason = ""
