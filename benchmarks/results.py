@@ -106,7 +106,11 @@ def main(words: list[str]) -> int:
         config = parse(ResultsConfig, "results", "Makes docs/results.md.", words)
         found = found_sections(config)
         levels = {one: levels_of(one, config) for one in found}
-        several = {one: [comparison_of(one, level, config, display) for level in levels[one]] for one in found}
+        made = {one: {level: comparison_of(one, level, config, display) for level in levels[one]} for one in found}
+        several = {one: [comparison for comparison in made[one].values() if comparison] for one in found}
+        found = [one for one in found if several[one]]
+        if not found:
+            raise InputError(f"No method has all its runs in '{config.kept}'; leave out --run false.")
     except InputError as error:
         print(f"results: {error}", file=sys.stderr)
         return 2
@@ -124,7 +128,8 @@ def main(words: list[str]) -> int:
         python=platform.python_version(),
     )
     same = {one: [level for level in config.labels if level not in levels[one]] for one in found}
-    sections = [section_of(one, several, same[one]) for one, several in summaries.items()]
+    missing = {one: [level for level, comparison in made[one].items() if not comparison] for one in found}
+    sections = [section_of(one, summaries[one], same[one], missing[one]) for one in found]
     write_atomically(Path(config.page), "\n".join([head, overview(summaries), *sections]))
     display.say(f"wrote {config.page}")
     return 0
@@ -190,8 +195,8 @@ class Comparison:
     rows: list[Row]
 
 
-def comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison:
-    """Runs what is not kept of one comparison, and describes all of it."""
+def comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
+    """Runs what is not kept of one comparison, and describes all of it; None where nothing is kept or to be run."""
     settings, words = settings_of(section, level, config, config.methods)
     one = settings[config.methods[0]]
     labels = drawn_labels(one)
@@ -204,7 +209,7 @@ def comparison_of(section: Section, level: str, config: ResultsConfig, display: 
         rows, missing = [row for row in rows if row["method"] not in missing] + ran, []
     shown = [method for method in config.methods if method not in missing]
     if not shown:
-        raise InputError(f"No method has all its runs in '{page}'; leave out --run false, or choose other --sets.")
+        return None
     asked = sorted((row for row in rows if row["method"] in shown), key=lambda row: shown.index(row["method"]))
     data = read_domains(one.modality, one.data, Display(silent=True))
     summary = {
@@ -310,8 +315,8 @@ def is_rival(name: str, one: Mapping[str, Any]) -> bool:
     return not (name.startswith("hat") or one["is_oracle"] or METHODS.get(name).needs_source_data)
 
 
-def section_of(section: Section, summaries: list[dict[str, Any]], same: Sequence[str]) -> str:
-    """The comparisons on one data set, without levels that are the same labels as one that is there."""
+def section_of(section: Section, summaries: list[dict[str, Any]], same: Sequence[str], missing: Sequence[str]) -> str:
+    """The comparisons on one data set, without levels that are missing or the same labels as one that is there."""
     parts = [f"## {section.title}", section.note]
     parts += [f"{level} of the training samples are the same labelled rows, and so the same runs." for level in same]
     for summary in summaries:
@@ -319,6 +324,7 @@ def section_of(section: Section, summaries: list[dict[str, Any]], same: Sequence
         parts += (
             [f"Not run here: {', '.join(f'`{name}`' for name in summary['missing'])}."] if summary["missing"] else []
         )
+    parts += [f"Not run here: {level} of the labels." for level in missing]
     return "\n\n".join(parts) + "\n"
 
 

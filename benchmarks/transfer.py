@@ -108,9 +108,9 @@ def main(words: list[str]) -> int:
         }
         wanted = ResultsConfig(**shared)
         found = found_sections(wanted)
-        summaries = {
-            (one, level): comparison_of(one, level, wanted, display).summary for level in wanted.labels for one in found
-        }
+        asked = [(one, level) for level in wanted.labels for one in found]
+        made = {both: comparison_of(*both, wanted, display) for both in asked}
+        summaries = {both: comparison.summary for both, comparison in made.items() if comparison}
     except InputError as error:
         print(f"transfer: {error}", file=sys.stderr)
         return 2
