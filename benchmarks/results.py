@@ -105,6 +105,9 @@ def main(words: list[str]) -> int:
     try:
         config = parse(ResultsConfig, "results", "Makes docs/results.md.", words)
         found = found_sections(config)
+        if not found:
+            raise InputError(f"None of these sets is in '{DATA}'; let HATLIT_DATA name its folder, or ask for others.")
+
         levels = {one: levels_of(one, config) for one in found}
         made = {one: {level: comparison_of(one, level, config, display) for level in levels[one]} for one in found}
         several = {one: [comparison for comparison in made[one].values() if comparison] for one in found}

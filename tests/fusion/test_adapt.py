@@ -116,6 +116,7 @@ def test_batch_norm_keeps_what_it_knew_of_the_whole_domain():
     source = make()
     source.encoder = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(few()[0].flatten(1).shape[1]))
     source.encoder.feature_dim = few()[0].flatten(1).shape[1]
+    source.encoder.input_spec = SPEC
     source.head = nn.Linear(source.encoder.feature_dim, source.head.out_features)
     adapted = adapt(source, *few(), AdaptConfig(steps=3), seed=0)
     assert torch.equal(adapted.encoder[1].running_mean, source.encoder[1].running_mean)

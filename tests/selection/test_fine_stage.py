@@ -27,7 +27,7 @@ def test_where_too_few_answer_no_more_are_asked_with_a_line_saying_so(make_zoo, 
     blind = ("blind", people["ann"][0], blinded(people["ann"][1]))
     chosen = choose(make_zoo(blind, "bob", "cid"), 3, keep=1.0)
     assert {card.id for card in chosen.selection.cards} == {"bob", "cid"}
-    assert chosen.lines == ["Only 2 of the 3 candidates give a finite score, so no more are asked."]
+    assert chosen.lines == ["Only 2 of the 3 candidates give a finite score and are no copies, so no more are asked."]
 
 
 def deaf(source):
@@ -58,12 +58,29 @@ def test_where_the_first_candidates_are_of_no_use_the_next_get_a_closer_look(mak
 def test_copies_are_one_opinion(make_zoo, choose, people):
     copies = [(f"z-{number}", *people["ann"]) for number in range(3)]
     chosen = choose(make_zoo(*copies, "ann", "bob", "cid"), 5, keep=1.0)
-    assert {card.id for card in chosen.selection.cards} == {"ann", "bob", "cid"}
-    assert all(chosen.by_id[name].reason == "dropped: a copy of 'ann'" for name, *_ in copies)
     alone = choose(make_zoo("ann", "bob", "cid"), 5, keep=1.0)
-    assert [one.fine_score for one in map(chosen.by_id.get, "ann bob cid".split())] == [
-        one.fine_score for one in map(alone.by_id.get, "ann bob cid".split())
-    ]
+    assert {card.id for card in chosen.selection.cards} == {"ann", "bob", "cid"}
+    assert all(chosen.by_id[name].reason.endswith(", a copy of 'ann'") for name, *_ in copies)
+    assert all(chosen.by_id[name].agreement == alone.by_id[name].agreement for name in ("ann", "bob", "cid"))
+
+
+def test_a_copy_with_a_worse_card_does_not_take_the_place_of_a_source(make_zoo, choose, people):
+    domain, source = people["ann"]
+    turned = replace(
+        source, centroids=tuple(None if one is None else tuple(-x for x in one) for one in source.centroids)
+    )
+    chosen = choose(make_zoo(("a-copy", domain, turned), "ann", "bob", "cid"), 4, keep=1.0)
+    assert {card.id for card in chosen.selection.cards} == {"ann", "bob", "cid"}
+    assert chosen.by_id["a-copy"].reason.endswith(", a copy of 'ann'")
+
+
+def test_the_same_weights_on_another_view_are_no_copy(make_zoo, choose, people):
+    domain, source = people["ann"]
+    model = copy.deepcopy(source.model)
+    spec = model.input_spec
+    model.encoder.input_spec = spec.with_(mean=(0.5,) * len(spec.channels), std=(2.0,) * len(spec.channels))
+    chosen = choose(make_zoo(("a-other", domain, replace(source, model=model)), "ann", "bob", "cid"), 4, keep=1.0)
+    assert {card.id for card in chosen.selection.cards} == {"a-other", "ann", "bob", "cid"}
 
 
 def test_one_that_seemed_worst_at_first_is_read_again(everybody, choose, monkeypatch):

@@ -15,7 +15,8 @@ from hatlit.encoders.base import Classifier
 #: Labelled rows a step; more than a handful of labels are taken in random portions.
 ROWS_A_STEP = 64
 
-#: Unlabelled rows a step: two for each class that there is to tell apart, within these limits.
+#: Unlabelled rows a step: two for each class that there is to tell apart, within these limits, and no more than a
+#: source is shown at a time elsewhere, where samples are large.
 FEWEST_UNLABELLED, MOST_UNLABELLED = 32, 256
 
 #: Probabilities below this count as this much where their logarithm is taken.
@@ -139,7 +140,7 @@ def _tune(
     start = [parameter.detach().clone() for parameter in moving]
     optimizer = torch.optim.Adam(moving, lr=config.learning_rate, fused=True)
     others, classes = unlabelled or Unlabelled(view[:0], torch.arange(0))
-    portion = min(MOST_UNLABELLED, max(FEWEST_UNLABELLED, 2 * len(classes)))
+    portion = min(MOST_UNLABELLED, max(FEWEST_UNLABELLED, 2 * len(classes)), source.input_spec.rows_a_pass)
     frequencies = frequencies_among(label, classes)
     for _ in range(config.steps):
         rows = torch.randperm(len(label), generator=generator)[:ROWS_A_STEP]

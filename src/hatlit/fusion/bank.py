@@ -219,8 +219,8 @@ class SourceBank(nn.Module):
 
 
 def _is_sound(outputs: dict[str, Tensor]) -> bool:
-    # Features that are not finite have no finite mean.
-    return bool(outputs["mean"].isfinite().all() and are_sound(outputs["features"], outputs["logits"]).all())
+    finite = outputs["mean"].isfinite().all() and outputs["std"].isfinite().all()
+    return bool(finite and are_sound(outputs["features"], outputs["logits"]).all())
 
 
 def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:

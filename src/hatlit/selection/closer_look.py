@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -33,10 +34,12 @@ class Judged(NamedTuple):
     Attributes:
         candidate: with its agreement.
         doubt: why it is hardly of use; empty where it is.
+        opinion: number of what it is a copy of; all that have the same model share one.
     """
 
     candidate: Candidate
     doubt: str
+    opinion: int
 
 
 class CloserLook:
@@ -50,29 +53,41 @@ class CloserLook:
         self._num_classes = num_classes
         self._agreement = Agreement()
         self._candidates: list[Candidate] = []
+        self._opinions: list[int] = []
+        self._number_of: dict[Hashable, int] = {}
         self._guesses: list[bool] = []
 
-    def add(self, candidate: Candidate) -> None:
-        """One more, whose answers are finite."""
+    def add(self, candidate: Candidate, model: Hashable = None) -> None:
+        """One more, whose answers are finite.
+
+        Args:
+            candidate: with its own card's centroids.
+            model: what its answers depend on. Copies would bear each other out, so those with the same are compared
+                with the others once; None is like no other.
+        """
         labels = len(candidate.labels)
+        known = len(self._number_of)
+        opinion = self._number_of.setdefault(len(self._candidates) if model is None else model, known)
         self._candidates.append(candidate)
-        self._agreement.add(candidate)
+        self._opinions.append(opinion)
+        if opinion == known:
+            self._agreement.add(candidate)
         self._guesses.append(bool(labels) and guesses(accuracy(candidate), labels, self._num_classes))
 
     def judged(self) -> list[Judged]:
         """Every candidate, in the order in which they were added."""
+        agreements = self._agreement.of_each().tolist()
         return [
-            Judged(replace(candidate, agreement=agreement), _doubt(guess, agreement))
-            for candidate, guess, agreement in zip(
-                self._candidates, self._guesses, self._agreement.of_each().tolist(), strict=True
-            )
+            Judged(replace(candidate, agreement=agreements[opinion]), _doubt(guess, agreements[opinion]), opinion)
+            for candidate, guess, opinion in zip(self._candidates, self._guesses, self._opinions, strict=True)
         ]
 
     @property
     def of_use(self) -> int:
-        """How many there is no doubt about."""
+        """How many opinions there is no doubt about."""
         agreements = self._agreement.of_each().tolist()
-        return sum(not _doubt(*both) for both in zip(self._guesses, agreements, strict=True))
+        both = zip(self._guesses, self._opinions, strict=True)
+        return len({opinion for guess, opinion in both if not _doubt(guess, agreements[opinion])})
 
 
 def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:

@@ -60,8 +60,9 @@ class FineStage:
         held = Held(self.zoo, self.index, HELD * self.count)
         asked, answered = self._ask(ranked, num_kept, held)
         order = self._rank(asked, answered)
-        chosen = [row for row in order if self.verdicts[row].fine_score is not None][: self.count]
-        self._explain(order, chosen, answered)
+        best = self._best_of_copies(order, answered)
+        chosen = list(best.values())[: self.count]
+        self._explain(order, chosen, answered, best)
         if not chosen:
             why = f"; the first was {self.verdicts[asked[0]].reason}" if not order else ""
             raise InputError(f"No candidate has a finite score by {self.score} on this target{why}; use another zoo.")
@@ -72,7 +73,6 @@ class FineStage:
         look = CloserLook(len(self.target.class_names))
         asked: list[int] = []
         answered: list[int] = []
-        first_with: dict[tuple[str, tuple[str, ...]], str] = {}
         for place, row in enumerate(ranked):
             if place >= num_kept and look.of_use >= self.count:
                 break
@@ -83,17 +83,12 @@ class FineStage:
             except InputError as fault:
                 verdict.drop(str(fault))
                 continue
-            # Copies would bear each other out, and be one opinion that counts several times.
-            twin = first_with.setdefault((card.sha256, card.class_names), card.id)
-            if twin != card.id:
-                verdict.drop(f"a copy of '{twin}'")
-                continue
             candidate = look_at(card, model, self.target, self.seed + place)
             verdict.reason = ""
             verdict.accuracy = accuracy(candidate) if len(candidate.labels) else None
             self.traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
             if is_finite(candidate):
-                look.add(candidate)
+                look.add(candidate, (card.sha256, card.encoder, card.input_spec, card.class_names))
                 answered.append(row)
                 held.keep(row, card, model, FINE_SCORES.get(self.score)(candidate))
         return asked, dict(zip(answered, look.judged(), strict=True))
@@ -108,7 +103,17 @@ class FineStage:
         worths = np.array([self.verdicts[row].fine_score for row in read], dtype=float)  # None becomes NaN
         return [read[place] for place in best_first(worths).tolist()]
 
-    def _explain(self, order: Sequence[int], chosen: Sequence[int], answered: dict[int, Judged]) -> None:
+    def _best_of_copies(self, order: Sequence[int], answered: dict[int, Judged]) -> dict[int, int]:
+        """By opinion the first row of those with a finite score that have it, best first."""
+        best: dict[int, int] = {}
+        for row in order:
+            if self.verdicts[row].fine_score is not None:
+                best.setdefault(answered[row].opinion, row)
+        return best
+
+    def _explain(
+        self, order: Sequence[int], chosen: Sequence[int], answered: dict[int, Judged], best: dict[int, int]
+    ) -> None:
         for rank, row in enumerate(order, start=1):
             verdict = self.verdicts[row]
             verdict.selected = row in chosen
@@ -116,7 +121,8 @@ class FineStage:
             if verdict.fine_score is None:
                 verdict.reason = f"{what}: no finite score by {self.score}"
                 continue
-            doubt = answered[row].doubt
+            twin = best[answered[row].opinion]
+            doubt = answered[row].doubt if twin == row else f"a copy of '{self.verdicts[twin].id}'"
             verdict.reason = f"{what}: rank {rank} of {len(order)} by {self.score}{f', {doubt}' if doubt else ''}"
 
 

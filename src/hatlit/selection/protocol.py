@@ -102,7 +102,8 @@ def select(
     if broken:
         say(f"{len(broken)} of the {len(asked)} candidates are left out; the first was {broken[0]}.")
     if len(chosen) < count:
-        say(f"Only {len(chosen)} of the {len(asked)} candidates give a finite score, so no more are asked.")
+        sound = f"{len(chosen)} of the {len(asked)} candidates give a finite score and are no copies"
+        say(f"Only {sound}, so no more are asked.")
     order = {card.id: place for place, (card, _) in enumerate(chosen)}
     ranked = sorted(verdicts, key=lambda verdict: _place(verdict, order))
     learned_from = len(experience.source) if experience else 0
