@@ -169,7 +169,7 @@ def test_names_become_lists_wherever_they_are_an_option():
 
 
 LEAST = [
-    (LabelsConfig, "labels.", {"per_class": 1}),
+    (LabelsConfig, "labels.", {"per_class": 0}),
     (SourcesConfig, "sources.", {"max_epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0}),
     (AdaptConfig, "adapt.", {"steps": 0, "learning_rate": 0, "pull": 0}),
     (
@@ -250,3 +250,10 @@ def test_option_names():
     shared = set(option_names(ExpansionConfig))
     assert shared < set(found)
     assert shared < set(option_names(CompareConfig))
+
+
+def test_no_label_at_all_is_said_by_a_zero():
+    assert LabelsConfig(per_class=0).none
+    assert not LabelsConfig().none
+    assert not LabelsConfig(fraction=0.1).none
+    assert not LabelsConfig(per_class=0, also="some.csv").none

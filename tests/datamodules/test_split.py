@@ -39,7 +39,7 @@ def domains(draw: st.DrawFn) -> Domain:
 
 label_counts = st.one_of(
     st.just(LabelsConfig()),
-    st.integers(1, 4).map(lambda count: LabelsConfig(per_class=count)),
+    st.integers(0, 4).map(lambda count: LabelsConfig(per_class=count)),
     st.floats(0.05, 1).map(lambda share: LabelsConfig(fraction=share)),
 )
 
@@ -72,7 +72,7 @@ def test_what_holds_for_every_split(domain: Domain, labels: LabelsConfig, seed: 
             assert max(own_train) + 1 < min(own_test), "one row is dropped at the cut, and the past trains"
         else:
             assert len(own_train) + len(own_test) == len(rows)
-        wanted = labels.per_class or 1
+        wanted = 1 if labels.per_class is None else labels.per_class
         if labels.fraction is not None:
             wanted = max(1, round(labels.fraction * len(own_train)))
         assert sum(row in labelled for row in rows) == min(wanted, len(own_train))

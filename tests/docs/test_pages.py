@@ -72,6 +72,7 @@ PAGES = [
     "docs/add-a-similarity.md",
     "docs/reference/commands.md",
     "docs/label-next.md",
+    "docs/no-labels.md",
 ]
 
 

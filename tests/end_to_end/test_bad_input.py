@@ -52,6 +52,11 @@ def refused(train, tmp_path):
         ("--labels.per_class 1 --labels.fraction 0.5", "exclude each other"),
         ("--labels.fraction 2", "--labels.fraction must lie above 0 and at most at 1, not 2.0"),
         ("--hat.mixer.dim 10 --hat.mixer.heads 3", "must be a multiple of"),
+        ("--labels.per_class -1", "--labels.per_class must be at least 0"),
+        (
+            "--labels.per_class 0 --method fixmatch",
+            ("Method 'fixmatch' learns from labels, and --labels.per_class 0 leaves none", "there are hat, "),
+        ),
         ("--trainer.max_epochs 0", "--trainer.max_epochs must be at least 1"),
         ("--trainer.accelerator abacus", "The Trainer cannot be set up"),
         ("--plugin nowhere.py", "There is no plugin file 'nowhere.py'"),

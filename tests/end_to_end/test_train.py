@@ -184,3 +184,14 @@ def test_checkpoints_load_without_unpickling_code(train):
     assert len(state["optimizer_states"]) == 2
     assert len(state["lr_schedulers"]) == 2
     assert "dictionary.entries" in state["state_dict"]
+
+
+def test_without_a_single_label_the_sources_have_to_do(train):
+    code, output, errors, folder = train("--labels.per_class", "0", "--target", "person-1")
+    assert (code, errors) == (0, "")
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["labels"], result["labels_only"]) == (0, None)
+    assert 0 <= result["accuracy"] <= 1
+    assert "own-expert-0" not in result["weighed"]
+    assert "| labels | 0 |" in (folder / "student" / "README.md").read_text()
+    assert "judged by 'mutual_information_agreement'" in output

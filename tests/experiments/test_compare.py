@@ -24,8 +24,10 @@ from hatlit.experiments.summary import SCORES
     [
         ({}, "1 a class"),
         ({"labels": LabelsConfig(per_class=5)}, "5 a class"),
+        ({"labels": LabelsConfig(per_class=0)}, "none"),
         ({"labels": LabelsConfig(fraction=0.1)}, "10% of the labels"),
         ({"labels": LabelsConfig(also="a/next.csv")}, "1 a class and those of next.csv"),
+        ({"labels": LabelsConfig(per_class=0, also="a/next.csv")}, "those of next.csv"),
     ],
 )
 def test_the_title_says_what_was_run(changes, says):

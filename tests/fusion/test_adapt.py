@@ -216,3 +216,15 @@ def test_classes_that_the_target_lacks_need_not_be_said():
 
     torch.testing.assert_close(third_class(1e3, (0, 1)), third_class(0.0, (0, 1)))
     assert (third_class(1e3, (0, 1, 2)) - third_class(0.0, (0, 1, 2))).abs().max() > 1e-3
+
+
+def test_without_labels_the_other_rows_alone_are_learned_from():
+    source = make()
+    nothing, no_label = few()[0][:0], torch.zeros(0, dtype=torch.long)
+    others = Unlabelled(few(rows=40, seed=3)[0], torch.arange(3))
+    even = torch.full((3,), 1 / 3)
+    config = AdaptConfig(steps=30, learning_rate=0.01)
+    adapted = adapt(source, nothing, no_label, config, 0, others)
+    assert indecision(adapted(others.view), even) < 0.8 * indecision(source(others.view), even)
+    still = adapt(source, nothing, no_label, AdaptConfig(steps=30, indecision=0.0), 0, others)
+    assert not moved(source, still)

@@ -62,9 +62,9 @@ def own_cache(session_cache, monkeypatch):
 def task(sources):
     """Returns a function that makes a task, with changes to its options."""
 
-    def make(method="hat", seed=0, **changes):
+    def make(method="hat", seed=0, per_class=1, **changes):
         domain = make_domain("target", seed=50)
-        target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=1), seed=seed))
+        target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=per_class), seed=seed))
         config = parse(TrainConfig, "train", "", ["--method", method])
         config.seed, config.trainer = seed, TrainerConfig(max_epochs=3, batch_size=16)
         config.adapt.steps = min(5, config.adapt.steps)

@@ -54,3 +54,13 @@ def test_labels_of_test_rows_stay_sealed(task):
     labels[test] = (labels[test] + 1) % 3
     forged = replace(made, target=with_labels(made.target, labels))
     assert torch.equal(AllLabels.build(made).rows(made).label, AllLabels.build(forged).rows(forged).label)
+
+
+def test_counts_classes_as_the_target_does_that_has_no_label(task) -> None:
+    made = task("all_labels", per_class=0)
+    labels = made.target.domain.labels.copy()
+    labels[labels == 0] = 1  # the first class occurs nowhere, but nobody says so
+    made = replace(made, target=replace(made.target, domain=replace(made.target.domain, labels=labels)))
+    rows = METHODS.get("all_labels").build(made).rows(made)
+    assert made.num_classes == 3
+    assert rows.label.tolist() == labels[made.target.split.train].tolist()

@@ -81,3 +81,15 @@ def with_other_secrets(target: TargetData) -> TargetData:
     labels[secret] = (labels[secret] + 1) % len(domain.class_names)
     forged = Domain(domain.name, samples, labels, domain.groups, domain.recorded, domain.class_names)
     return TargetData(forged, split)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not METHODS.get(name).needs_labels])
+def test_some_can_do_without_any_label(task, name: str) -> None:
+    made = task(name, per_class=0, trainer__max_epochs=10)
+    method = trained(made)
+    rows = made.target.test_rows(method.view)
+    right = (method.predict(rows).argmax(-1) == rows.label).float().mean()
+    assert right > 0.5  # chance is a third
+    if not METHODS.get(name).is_oracle:
+        secret = trained(replace(made, target=with_other_secrets(made.target)))
+        assert torch.equal(method.predict(rows), secret.predict(rows))

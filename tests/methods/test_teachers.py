@@ -24,3 +24,8 @@ def test_experts_see_changed_views_only_where_the_options_allow_it(task):
     assert not torch.equal(weights(first), weights(second))
     (again, *_) = own_experts(plain, plain.config.hat.experts)
     assert torch.equal(weights(first), weights(again))
+
+
+def test_without_labels_there_are_no_experts(task) -> None:
+    made = task(per_class=0)
+    assert own_experts(made, made.config.hat.experts) == []

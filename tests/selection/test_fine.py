@@ -15,6 +15,7 @@ from hatlit.selection.fine import (
     centroid_accuracy,
     leep,
     mutual_information,
+    mutual_information_agreement,
     negative_log_likelihood,
     random,
 )
@@ -94,6 +95,13 @@ def test_mutual_information_needs_no_labels_but_samples() -> None:
     assert mutual_information(unlabelled()) == pytest.approx(log(2))
     with pytest.raises(InputError, match="unlabelled samples"):
         mutual_information(replace(CANDIDATE, unlabelled_probabilities=np.zeros((0, 2))))
+
+
+def test_agreement_weighs_information() -> None:
+    half = replace(unlabelled(), agreement=0.5)
+    assert mutual_information_agreement(half) == pytest.approx(0.5 * log(2))
+    lonely = replace(unlabelled(), agreement=0.0)
+    assert 0 < mutual_information_agreement(lonely) < mutual_information_agreement(half)
 
 
 def test_leep_by_hand() -> None:

@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from hatlit.config import LabelsConfig, SelectionConfig
 from hatlit.datamodules.base import build_view
+from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.fleet import publish
+from hatlit.selection.protocol import select
 from hatlit.selection.statistics import NUM_KERNELS
 from hatlit.zoo.card import Provenance, StatisticsSpec, ZooInfo
 from hatlit.zoo.pairs import Pair
@@ -303,3 +306,16 @@ def test_it_learns_from_pairs_of_earlier_targets_where_there_are_enough(make_zoo
     assert max(scores, key=scores.get) == "fay"
     with pytest.raises(InputError, match="carries the statistics"):
         choose(zoo, 2, similarity="learned", statistics="moments")
+
+
+def test_without_labels_candidates_are_judged_by_what_they_say_of_the_samples(everybody, target):
+    domain = target.domain
+    blind = TargetData(domain, split_domain(domain, LabelsConfig(per_class=0), seed=0))
+    said = []
+    found = select(everybody, blind, SelectionConfig(keep=1.0), 2, 0, said.append)
+    assert "The target has no label, so candidates are judged by 'mutual_information_agreement'." in said
+    chosen = [one for one in found.verdicts if one.selected]
+    assert len(chosen) == 2
+    assert all(one.accuracy is None and one.fine_score > 0 for one in chosen)
+    with pytest.raises(InputError, match="choose the fine score 'mutual_information_agreement'"):
+        select(everybody, blind, SelectionConfig(fine="centroid_accuracy"), 2, 0, said.append)

@@ -32,7 +32,7 @@ class LabelsConfig:
     """How many labels the target has. Without an option it is one a class.
 
     Args:
-        per_class: labelled samples a class.
+        per_class: labelled samples a class; with 0 the target has no label at all, and the sources have to do.
         fraction: share of the training samples that are labelled, class by class, at least one each.
         also: CSV file with the columns domain and row, such as `hatlit suggest-labels` writes; these training samples
             are labelled besides.
@@ -46,9 +46,14 @@ class LabelsConfig:
         if self.per_class is not None and self.fraction is not None:
             raise InputError("--labels.per_class and --labels.fraction exclude each other; give one of them.")
         if self.per_class is not None:
-            at_least("labels.", self, per_class=1)
+            at_least("labels.", self, per_class=0)
         if self.fraction is not None and not 0 < self.fraction <= 1:
             raise InputError(f"--labels.fraction must lie above 0 and at most at 1, not {self.fraction}.")
+
+    @property
+    def none(self) -> bool:
+        """Whether the target is to be learned without a single label."""
+        return self.per_class == 0 and self.also is None
 
 
 @dataclass

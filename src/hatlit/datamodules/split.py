@@ -148,7 +148,7 @@ def _draw(domain: Domain, train: np.ndarray, labels: LabelsConfig, seed: int) ->
     drawn = [np.empty(0, dtype=np.int64)]
     for number in present_classes(domain):
         rows = train[domain.labels[train] == number]
-        wanted = labels.per_class or 1
+        wanted = 1 if labels.per_class is None else labels.per_class
         if labels.fraction is not None:
             wanted = max(1, round(labels.fraction * len(rows)))
         drawn.append(np.random.default_rng((seed, number)).permutation(rows)[:wanted])

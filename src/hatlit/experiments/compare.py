@@ -124,9 +124,10 @@ def run_config(config: CompareConfig, method: str, target: str, seed: int) -> Tr
 
 def labels_of(config: ExpansionConfig) -> str:
     """How many labels the target has, in words."""
-    share, also = config.labels.fraction, config.labels.also
-    drawn = f"{share:.0%} of the labels" if share else f"{config.labels.per_class or 1} a class"
-    return f"{drawn} and those of {Path(also).name}" if also else drawn
+    share, each = config.labels.fraction, config.labels.per_class
+    drawn = f"{share:.0%} of the labels" if share else f"{1 if each is None else each} a class"
+    named = f"those of {Path(config.labels.also).name}" if config.labels.also else ""
+    return " and ".join(part for part in ("" if each == 0 else drawn, named) if part) or "none"
 
 
 def title_of(summary: Mapping[str, Any]) -> str:

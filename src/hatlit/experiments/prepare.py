@@ -7,7 +7,7 @@ from functools import partial
 
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import MODALITIES, Domain, DomainSet
-from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.split import present_classes, split_domain
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier, find_encoder
 from hatlit.errors import InputError
@@ -45,6 +45,12 @@ def check_names(config: TrainConfig) -> None:
             statistics that their cards will not carry.
     """
     MODALITIES.get(config.modality)
+    if config.labels.none and METHODS.get(config.method).needs_labels:
+        able = [name for name in METHODS.names() if not METHODS.get(name).needs_labels and not name.startswith("hat_")]
+        raise InputError(
+            f"Method '{config.method}' learns from labels, and --labels.per_class 0 leaves none; "
+            f"without labels there are {', '.join(able)}."
+        )
     METHODS.get(config.method)
     if config.student and config.student != AUTO:
         find_encoder(config.student, config.modality, also=(AUTO,))
@@ -80,9 +86,12 @@ def choose_target(data: DomainSet, asked: DomainSet, config: TrainConfig, displa
     domain = data.domain(config.target) if config.target else data.domains[0]
     paired = None if asked is data else asked.domain(domain.name)
     target = TargetData(domain, split_domain(domain, config.labels, config.seed), paired)
-    if not target.class_names:
-        raise InputError(f"Target '{domain.name}' has no labelled sample; label at least one of each class.")
-    if not len(target.split.test):
+    if not len(target.split.labelled) and not config.labels.none:
+        raise InputError(
+            f"Target '{domain.name}' has no labelled sample; label at least one of each class, or let the sources do "
+            "without: --labels.per_class 0."
+        )
+    if not len(target.split.test) and len(present_classes(domain)):
         raise InputError(f"Target '{domain.name}' has too few labelled samples to keep any for the test; add some.")
     if data.is_demo:
         display.say("demo data: simulated, not recorded; use --data.name for a real data set")

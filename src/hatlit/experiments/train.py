@@ -117,7 +117,7 @@ def train_for(
         if config.tune:
             with clock("tuning"):
                 task = replace(task, config=tuned(task, folder, display))
-        alone = one_of_many or config.method == BESIDE or not len(target.split.test)
+        alone = one_of_many or config.method == BESIDE or not len(target.split.test) or not len(target.split.labelled)
         plain = None if alone else _run_beside(task, folder, display, clock)
         wandb = _start_wandb(config, folder, display)
         outcome = _run(task, folder, wandb, display, clock)

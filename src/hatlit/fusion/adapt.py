@@ -58,11 +58,11 @@ def adapt(
     """
     adapted = copy.deepcopy(source)
     known = label >= 0
-    if config.steps and bool(known.any()):
+    others = unlabelled if config.indecision and unlabelled is not None and len(unlabelled.view) else None
+    if config.steps and (bool(known.any()) or others):
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # of dropout
             generator = torch.Generator().manual_seed(seed)
-            others = unlabelled if config.indecision and unlabelled is not None and len(unlabelled.view) else None
             _tune(adapted, view[known], label[known], config, generator, others)
     return freeze(adapted)
 
@@ -147,7 +147,7 @@ def _tune(
         beside = torch.randperm(len(others), generator=generator)[:portion]
         # One pass for both: two of a few rows each would take nearly twice as long.
         answers = source(torch.cat([view[rows], others[beside]]))
-        loss = F.cross_entropy(answers[: len(rows)], label[rows])
+        loss = F.cross_entropy(answers[: len(rows)], label[rows]) if len(rows) else answers.new_zeros(())
         if len(beside):
             loss = loss + config.indecision * indecision(answers[len(rows) :, classes], frequencies)
         if config.pull:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from hatlit.datamodules.split import labelled_rows
 from hatlit.datamodules.target.data import TargetRows
 from hatlit.methods.base import StudentMethod, TransferTask, register_method
 
@@ -15,11 +14,12 @@ class AllLabels(StudentMethod):
     """Trains the student on the labels of all training rows: an oracle, the ceiling that few labels aim for."""
 
     needs_sources: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False  # it has its own
     uses_unlabelled: ClassVar[bool] = False
     is_oracle: ClassVar[bool] = True
 
     def rows(self, task: TransferTask) -> TargetRows:
         """The training rows with every label known."""
         target = task.target
-        split = replace(target.split, labelled=labelled_rows(target.domain, target.split))
-        return replace(target, split=split).rows(self.view, deal_unlabelled=self.uses_unlabelled)
+        rows = target.rows(self.view, deal_unlabelled=self.uses_unlabelled)
+        return replace(rows, label=target.labels_of(target.split.train))

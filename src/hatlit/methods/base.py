@@ -107,6 +107,9 @@ class TransferMethod(L.LightningModule, ABC):
     #: Whether it needs the recordings that sources were trained on, which no device would have.
     needs_source_data: ClassVar[bool] = False
 
+    #: Whether it can do nothing for a target that has no label at all.
+    needs_labels: ClassVar[bool] = True
+
     #: Whether rows without a label teach it anything; else its batches hold the labelled rows alone.
     uses_unlabelled: ClassVar[bool] = True
 

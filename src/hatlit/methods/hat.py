@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,7 @@ class HaT(StudentMethod):
         InputError: the options name a schedule or a loss that nobody registered.
     """
 
+    needs_labels: ClassVar[bool] = False
     unread_options = ()
 
     alpha: Tensor
@@ -287,12 +288,16 @@ class HaT(StudentMethod):
         return loss
 
     def _offer_knowledge(self) -> tuple[float, Tensor]:
-        """Measures the mixer on the labelled few; returns its accuracy and the mean weight (N,) of each source."""
-        few = self._labelled
+        """Measures the mixer on the labelled few; returns its accuracy and the mean weight (N,) of each source.
+
+        Where nothing is labelled, the accuracy is what it would be if the mixer were right as often as it is sure.
+        """
+        few = self._labelled if len(self._labelled) else torch.arange(len(self._labels), device=self._labels.device)
         weights, fused = self.fused(self._views[few], self.bank(few), self._priors[few])
-        right = fused.argmax(-1) == self._labels[few]
+        surest, said = fused.max(-1)
+        right = (said == self._labels[few]).float() if len(self._labelled) else surest
         # Every process must open the gate or none, even where rounding differs between them.
-        accuracy = self.trainer.strategy.broadcast(float(right.float().mean()))
+        accuracy = self.trainer.strategy.broadcast(float(right.mean()))
         keeps = self.config.dictionary.when != "never"
         if keeps and not self.dictionary.accepts(accuracy):
             return accuracy, weights.mean(0)

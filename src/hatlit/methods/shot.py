@@ -37,6 +37,7 @@ class Shot(BestSource):
         pseudo_labels: (R,) the class that each training row is taken for; ``UNLABELLED`` before the first epoch.
     """
 
+    needs_labels: ClassVar[bool] = False
     uses_unlabelled: ClassVar[bool] = True
 
     pseudo_labels: Tensor

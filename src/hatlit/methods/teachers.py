@@ -91,7 +91,12 @@ def _unlabelled(target: TargetData, view: InputSpec, columns: Sequence[int]) -> 
 
 
 def own_experts(task: TransferTask, config: ExpertsConfig) -> list[Classifier]:
-    """Trains the target's own experts, each from other initial weights; runs with the same labels share them."""
+    """Trains the target's own experts, each from other initial weights; runs with the same labels share them.
+
+    Without a label there is nothing that they could learn, and there are none.
+    """
+    if not len(task.target.split.labelled):
+        return []
     return [_expert(task, config, number) for number in range(config.count)]
 
 

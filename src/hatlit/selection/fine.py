@@ -13,6 +13,9 @@ from hatlit.registry import Registry
 #: The least probability that a logarithm sees.
 PROBABILITY_FLOOR = 1e-6
 
+#: The score of candidates unless told otherwise, and what takes its place where the target has no label.
+WITH_LABELS, WITHOUT_LABELS = "centroid_accuracy_agreement", "mutual_information_agreement"
+
 #: Agreement counts as at least this much: too little to outrank a candidate that any other bears out.
 FAINTEST_AGREEMENT = 0.01
 
@@ -139,6 +142,18 @@ def mutual_information(candidate: Candidate) -> float:
 
 
 @register_fine_score()
+def mutual_information_agreement(candidate: Candidate) -> float:
+    """Mutual information times agreement with the other candidates: what can be known of a source without a label.
+
+    A source may be sure of the wrong classes, but then hardly any other says the same.
+
+    Raises:
+        InputError: there are no unlabelled samples.
+    """
+    return mutual_information(candidate) * max(candidate.agreement, FAINTEST_AGREEMENT)
+
+
+@register_fine_score()
 def leep(candidate: Candidate) -> float:
     """Log expected empirical prediction (LEEP; Nguyen et al. 2020, https://arxiv.org/abs/2002.12462).
 
@@ -165,7 +180,7 @@ def random(candidate: Candidate) -> float:
 
 def _require_labels(candidate: Candidate) -> None:
     if len(candidate.labels) == 0:
-        raise InputError("The target has no labelled samples; choose the fine score 'mutual_information' or 'random'.")
+        raise InputError(f"The target has no labelled samples; choose the fine score '{WITHOUT_LABELS}' or 'random'.")
 
 
 def _of_label(candidate: Candidate) -> np.ndarray:

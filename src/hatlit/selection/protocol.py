@@ -12,6 +12,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.selection.coarse import best_first, coarse
+from hatlit.selection.fine import WITH_LABELS, WITHOUT_LABELS
 from hatlit.selection.fine_stage import FineStage
 from hatlit.selection.learned import ENOUGH_TARGETS, Experience, LearningSimilarity, experience_of
 from hatlit.selection.similarity import SIMILARITIES
@@ -93,7 +94,8 @@ def select(
     in_order, num_kept = _coarse_stage(zoo, index, usable, target, config, count, experience, verdicts, traffic)
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
-    stage = FineStage(zoo, index, target, config.fine, count, seed, verdicts, traffic)
+    score = _fine_score(config.fine, target, say)
+    stage = FineStage(zoo, index, target, score, count, seed, verdicts, traffic)
     asked, chosen = stage.choose(in_order, num_kept)
     traffic.add("fine", read=zoo.bytes_read - before)
     if len(asked) > num_kept:
@@ -160,6 +162,13 @@ def _how_many(wanted: int | None, usable: int, verdicts: list[Verdict], say: Cal
     if usable < DEFAULT_NUM_SOURCES:
         say(f"The zoo can offer {usable} source{'s' * (usable != 1)}, so all of them are asked.")
     return min(DEFAULT_NUM_SOURCES, usable)
+
+
+def _fine_score(asked: str, target: TargetData, say: Callable[[str], None]) -> str:
+    if asked != WITH_LABELS or len(target.split.labelled):
+        return asked
+    say(f"The target has no label, so candidates are judged by '{WITHOUT_LABELS}'.")
+    return WITHOUT_LABELS
 
 
 def _experience(

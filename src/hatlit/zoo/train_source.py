@@ -140,7 +140,7 @@ def examine(
         encoder_name: its architecture in the registry.
         class_names: names of its head's outputs, in order.
         domain: whose data it was trained on.
-        train_rows: (N,) labelled rows that it learned from.
+        train_rows: (N,) labelled rows that it learned from; a student may have had none.
         test_rows: (M,) rows with a class that it did not learn from; may be none.
         training: how it was trained.
         noise: standard deviation of the noise on the centroids, in units of each feature's over the training rows.
@@ -151,25 +151,33 @@ def examine(
     if model.head.out_features != len(class_names):
         raise InputError(f"The model's head has {model.head.out_features} outputs for {len(class_names)} class names.")
     model.eval()
-    names = np.array(domain.class_names)
-    learned = names[domain.labels[train_rows]]
-    features, _ = _outputs(model, build_view(domain.tensor(train_rows), domain.recorded, model.input_spec))
-    spread = features.double().std(0, correction=0).numpy()
-    centroids: list[tuple[float, ...] | None] = []
-    for name in class_names:
-        own = features[torch.from_numpy(learned == name)]
-        exact = own.mean(0).numpy()
-        centroids.append(to_floats(noisy(exact, spread, noise, domain, f"centroid of {name}")) if len(own) else None)
     return TrainedSource(
         model=model,
         encoder=encoder_name,
         class_names=tuple(class_names),
-        centroids=tuple(centroids),
+        centroids=tuple(_centroids(model, class_names, domain, train_rows, noise)),
         accuracy=_accuracy(model, class_names, domain, test_rows) if len(test_rows) else None,
         num_samples=len(train_rows),
         training=training,
         noise=noise,
     )
+
+
+def _centroids(
+    model: Classifier, class_names: Sequence[str], domain: Domain, rows: np.ndarray, noise: float
+) -> list[tuple[float, ...] | None]:
+    """The mean feature of each class, None for one that no row has."""
+    if not len(rows):
+        return [None] * len(class_names)
+    names = np.array(domain.class_names)[domain.labels[rows]]
+    features, _ = _outputs(model, build_view(domain.tensor(rows), domain.recorded, model.input_spec))
+    spread = features.double().std(0, correction=0).numpy()
+    centroids: list[tuple[float, ...] | None] = []
+    for name in class_names:
+        own = features[torch.from_numpy(names == name)]
+        exact = own.mean(0).numpy()
+        centroids.append(to_floats(noisy(exact, spread, noise, domain, f"centroid of {name}")) if len(own) else None)
+    return centroids
 
 
 def _accuracy(model: Classifier, class_names: Sequence[str], domain: Domain, rows: np.ndarray) -> float:

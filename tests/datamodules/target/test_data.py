@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from hatlit.config import LabelsConfig
@@ -100,3 +101,24 @@ def test_blends_stay_within_the_training_rows(make_target):
     forged[target.split.test] = 1e6
     other = replace(target, domain=replace(target.domain, samples=forged))
     assert torch.equal(target.with_blends(Blends(3)), other.with_blends(Blends(3)))
+
+
+def test_without_a_label_nobody_knows_which_classes_there_are(make_target):
+    target = make_target(per_class=0)
+    assert target.class_names == ("walk", "run", "sit")
+    assert (target.train_labels == UNLABELLED).all()
+    assert set(target.test_rows(target.spec).label.tolist()) == {0, 2}
+    hidden = replace(target.domain, labels=np.full_like(target.domain.labels, UNLABELLED))
+    nothing = TargetData(hidden, split_domain(hidden, LabelsConfig(per_class=0), seed=0))
+    assert nothing.class_names == target.class_names
+    assert len(nothing.split.test) == 0
+
+
+def test_labels_are_counted_as_the_target_counts_its_classes(make_target):
+    target = make_target()
+    labels = target.domain.labels.copy()
+    labels[target.split.train[0]] = UNLABELLED
+    forgetful = TargetData(replace(target.domain, labels=labels), target.split)
+    told = forgetful.labels_of(target.split.train)
+    assert told[0] == UNLABELLED
+    assert [(0, 2)[number] for number in told[1:].tolist()] == labels[target.split.train[1:]].tolist()

@@ -57,21 +57,31 @@ class TargetData:
 
     @cached_property
     def classes(self) -> np.ndarray:
-        """(K,) the class numbers of the data set that occur in this domain; methods count them 0 to K - 1."""
-        return present_classes(self.domain)
+        """(K,) the class numbers of the data set that the target has; methods count them 0 to K - 1.
+
+        They are those that occur in the domain, as its labels say. Where some of these have no label, nobody knows
+        which occur, and all classes of the data set are meant.
+        """
+        present = present_classes(self.domain)
+        named = np.unique(self.domain.labels[self.split.labelled])
+        return present if 0 < len(named) == len(present) else np.arange(len(self.domain.class_names))
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the K classes of this domain."""
+        """Names of the K classes of the target."""
         return tuple(self.domain.class_names[number] for number in self.classes)
 
     @cached_property
     def train_labels(self) -> Tensor:
         """(N,) label of each training row, ``UNLABELLED`` for all but the labelled few."""
-        labels = np.full(len(self.split.train), UNLABELLED, dtype=np.int64)
-        known = np.isin(self.split.train, self.split.labelled)
-        labels[known] = np.searchsorted(self.classes, self.domain.labels[self.split.train[known]])
-        return torch.from_numpy(labels)
+        known = torch.from_numpy(np.isin(self.split.train, self.split.labelled))
+        return self.labels_of(self.split.train).where(known, UNLABELLED)
+
+    def labels_of(self, rows: np.ndarray) -> Tensor:
+        """The labels (B,) of rows of the domain, as the target counts classes; ``UNLABELLED`` where there is none."""
+        labels = self.domain.labels[rows]
+        numbers = np.searchsorted(self.classes, labels)
+        return torch.from_numpy(np.where(labels == UNLABELLED, UNLABELLED, numbers).astype(np.int64))
 
     @property
     def asked(self) -> Domain:
@@ -144,9 +154,8 @@ class TargetData:
 
     def test_rows(self, view: InputSpec) -> TargetRows:
         """The test rows with all their labels. Only what reports a finished student may ask for them."""
-        labels = np.searchsorted(self.classes, self.domain.labels[self.split.test])
         samples = self.asked.tensor(self.split.test)
-        return TargetRows(samples, self._view(view, self.split.test), torch.from_numpy(labels), view)
+        return TargetRows(samples, self._view(view, self.split.test), self.labels_of(self.split.test), view)
 
     def _view(self, wanted: InputSpec, numbers: np.ndarray) -> Tensor:
         domain = self.recording(wanted.modality)
