@@ -1,6 +1,6 @@
 """How much sooner are many targets done that share each step?
 
-    python benchmarks/batched.py --fast true
+    python benchmarks/batched.py --fast
 
 Times one pass over the rows of each target: one run after the other as ``hatlit train`` does it, and all together as
 ``hatlit.experiments.batched`` does, in turns. What comes before, and the first pass, which warms up, are not in it.

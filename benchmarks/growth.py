@@ -69,7 +69,7 @@ Made by
 {command}
 ```
 
-(`--fast true` tries it on few and small points; without `--page` it only prints them)
+(`--fast` tries it on few and small points; without `--page` it only prints them)
 
 Measured on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
 Each point is one run of HaT with its shipped options, in a process of its own with an empty cache, on three channels of

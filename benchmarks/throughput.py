@@ -1,6 +1,6 @@
 """How much longer does a step of HaT take than a step of the student alone, and how long do other tools take?
 
-    python benchmarks/throughput.py --fast true
+    python benchmarks/throughput.py --fast
 
 All get the same student, sources, rows, batches, threads and optimizer. What is timed is a pass over the rows, behind
 one that warms up; what the sources are asked once, before, is not in it. The rivals are optional: `pip install -e

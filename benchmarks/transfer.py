@@ -1,7 +1,7 @@
 """How much of the way from few labels to all labels each method covers, on every data set: HaT, its parts, its rivals.
 
     python benchmarks/transfer.py
-    python benchmarks/transfer.py --fast true
+    python benchmarks/transfer.py --fast
 
 Writes docs/transfer.md and its figure. The comparisons are those of results.py: runs that --out
 or --kept holds are not repeated.
