@@ -66,7 +66,7 @@ def select(
 
     Cards may lie. Where fewer of the kept candidates than are wanted turn out to be of use (their answers are finite,
     no mere guesses on the labelled few, and not without agreement with those of others), the next ones of the coarse
-    ranking get a closer look as well.
+    ranking get a closer look as well; not with ``config.doubt`` off.
 
     The target's device sends its statistics and receives the candidates' models; what is chosen is then already there,
     so the transfer itself costs nothing more.
@@ -74,7 +74,7 @@ def select(
     Args:
         zoo: the sources.
         target: the new domain; only its training part is looked at.
-        config: statistics, similarity, share to keep, fine score.
+        config: statistics, similarity, share to keep, fine score, doubt.
         num_sources: how many to choose; None means five, or as many as there are.
         seed: for scores that draw at random.
         say: shows one line to the user.
@@ -93,7 +93,7 @@ def select(
     in_order, num_kept = _coarse_stage(zoo, index, usable, target, config, count, experience, verdicts, traffic)
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
-    stage = FineStage(zoo, index, target, config.fine, count, seed, verdicts, traffic)
+    stage = FineStage(zoo, index, target, config.fine, count, config.doubt, seed, verdicts, traffic)
     asked, chosen = stage.choose(in_order, num_kept)
     traffic.add("fine", read=zoo.bytes_read - before)
     if len(asked) > num_kept:
