@@ -1,6 +1,6 @@
 """How much sooner are many targets done that share each step?
 
-    python benchmarks/batched.py --fast true
+    python benchmarks/batched.py --fast
 
 Times one pass over the rows of each target: one run after the other as ``hatlit train`` does it, and all together as
 ``hatlit.experiments.batched`` does, in turns. What comes before, and the first pass, which warms up, are not in it.
@@ -32,7 +32,10 @@ from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS, StudentMethod
-from hatlit.options import parse
+from quick import parse_fast
+
+#: Defaults of --fast.
+FAST = {"targets": "1,8", "methods": "labels_only,hat", "rows": 256}
 
 PASSES = TrainerConfig(max_epochs=2, accelerator="cpu")
 
@@ -50,7 +53,7 @@ class BatchedConfig:
         rows: samples of a target.
         repeats: how often everything is timed, in turns.
         threads: of torch.
-        fast: a minute: 1 and 8 targets of two methods, few rows.
+        fast: a minute: 1 and 8 targets of two methods, few rows, save where other options say otherwise.
         out: JSON file for the figures; empty only prints them.
     """
 
@@ -64,8 +67,6 @@ class BatchedConfig:
     out: str = ""
 
     def __post_init__(self) -> None:
-        if self.fast:
-            self.targets, self.methods, self.rows = "1,8", "labels_only,hat", 256
         self.targets, self.methods, self.students = names(self.targets), names(self.methods), names(self.students)
         at_least("", self, rows=200, repeats=1, threads=1)
         if not all(number.isdigit() and int(number) for number in self.targets):
@@ -142,7 +143,8 @@ def main(words: Sequence[str]) -> int:
     """Prints the figures, and writes them where ``--out`` says."""
     display = Display()
     try:
-        config = parse(BatchedConfig, "batched", "How much sooner are many targets done together?", list(words))
+        about = "How much sooner are many targets done together?"
+        config = parse_fast(BatchedConfig, "batched", about, words, FAST)
     except InputError as error:
         print(f"batched: {error}", file=sys.stderr)
         return 2

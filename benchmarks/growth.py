@@ -46,11 +46,11 @@ from hatlit.fusion.experts import voices_of
 from hatlit.fusion.mixer import conditional
 from hatlit.methods.base import METHODS, TransferMethod, TransferTask
 from hatlit.methods.teachers import adapted_sources, frozen_bank, own_experts
-from hatlit.options import parse
 from hatlit.selection.protocol import select
 from hatlit.selection.statistics import profile
 from hatlit.zoo.card import Statistic, StatisticsSpec, Training, ZooInfo
 from hatlit.zoo.store import Zoo
+from quick import parse_fast
 
 #: What grows, and in which words.
 AXES = {"samples": "samples of the target", "sources": "sources selected (N_p)", "classes": "classes"}
@@ -61,6 +61,9 @@ SHORTEST = 0.2
 #: An exponent up to here is linear growth, measured once.
 LINEAR = 1.1
 
+#: Defaults of --fast.
+FAST = {"samples": "500,5000", "sources": "1,10", "classes": "2,200", "base_samples": 1000}
+
 HEAD = """# How time and memory grow
 
 Made by
@@ -69,7 +72,7 @@ Made by
 {command}
 ```
 
-(`--fast true` tries it on few and small points; without `--page` it only prints them)
+(`--fast` tries it on few and small points; without `--page` it only prints them)
 
 Measured on {date}, with hatlit {hatlit}, torch {torch} and Python {python}, one thread on one of {cores} cores. {busy}
 Each point is one run of HaT with its shipped options, in a process of its own with an empty cache, on three channels of
@@ -98,7 +101,7 @@ class GrowthConfig:
         base_samples: samples where something else grows.
         base_sources: sources where something else grows.
         base_classes: classes where something else grows.
-        fast: a minute or two: few and small points.
+        fast: a minute or two: few and small points, save where other options say otherwise.
         page: Markdown file for the tables; empty only prints them.
         point: one point as `samples,sources,classes`, whose figures are printed as JSON: what each process is asked.
     """
@@ -114,8 +117,6 @@ class GrowthConfig:
     point: str = ""
 
     def __post_init__(self) -> None:
-        if self.fast:
-            self.samples, self.sources, self.classes, self.base_samples = "500,5000", "1,10", "2,200", 1000
         for axis in AXES:
             setattr(self, axis, names(getattr(self, axis)))
         if not all(number.isdigit() and int(number) for axis in AXES for number in getattr(self, axis)):
@@ -277,7 +278,7 @@ def main(words: list[str]) -> int:
     """Prints the tables, and writes the page."""
     display = Display()
     try:
-        config = parse(GrowthConfig, "growth", "How do time and memory grow?", words)
+        config = parse_fast(GrowthConfig, "growth", "How do time and memory grow?", words, FAST)
         if config.point:
             samples, sources, classes = map(int, names(config.point))
             with tempfile.TemporaryDirectory() as folder:

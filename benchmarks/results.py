@@ -105,9 +105,6 @@ def main(words: list[str]) -> int:
     try:
         config = parse(ResultsConfig, "results", "Makes docs/results.md.", words)
         found = found_sections(config)
-        if not found:
-            raise InputError(f"None of these sets is in '{DATA}'; let HATLIT_DATA name its folder, or ask for others.")
-
         levels = {one: levels_of(one, config) for one in found}
         made = {one: {level: comparison_of(one, level, config, display) for level in levels[one]} for one in found}
         several = {one: [comparison for comparison in made[one].values() if comparison] for one in found}
@@ -124,7 +121,7 @@ def main(words: list[str]) -> int:
         dates=" to ".join(sorted({min(row["date"] for row in rows), max(row["date"] for row in rows)})),
         runs=len(rows),
         hours=sum(row["preparation_seconds"] + row["training_seconds"] for row in rows) / 3600,
-        left_out=left_out(found, config),
+        left_out=left_out(found, config, METHODS.names()),
         cores=os.cpu_count(),
         hatlit=version("hatlit"),
         torch=version("torch"),
@@ -139,17 +136,24 @@ def main(words: list[str]) -> int:
 
 
 def found_sections(config: ResultsConfig) -> list[Section]:
-    """The sections that are asked for and whose recordings are there."""
+    """The sections that are asked for and whose recordings are there.
+
+    Raises:
+        InputError: there are none.
+    """
     wanted = [one for one in SECTIONS if not config.sets or one.name in config.sets]
-    return [one for one in wanted if not one.file or (DATA / one.file).is_file()]
+    found = [one for one in wanted if not one.file or (DATA / one.file).is_file()]
+    if not found:
+        raise InputError(f"None of these sets is in '{DATA}'; let HATLIT_DATA name its folder, or ask for others.")
+    return found
 
 
-def left_out(found: Sequence[Section], config: ResultsConfig) -> str:
-    """What a reader might expect on the page and does not find there, in a sentence."""
+def left_out(found: Sequence[Section], config: ResultsConfig, methods: Sequence[str]) -> str:
+    """What a reader might expect on the page, these methods among it, and does not find there, in a sentence."""
     absent = [
         *[section.title.split(" (")[0] for section in SECTIONS if section not in found],
         *[f"{level} of the labels" for level in LABELS if level not in config.labels],
-        *[f"`{method}`" for method in METHODS.names() if method not in config.methods],
+        *[f"`{method}`" for method in methods if method not in config.methods],
     ]
     return f"Not run: {', '.join(absent)}." if absent else ""
 

@@ -1,10 +1,10 @@
 """How much of the way from few labels to all labels each method covers, on every data set: HaT, its parts, its rivals.
 
     python benchmarks/transfer.py
-    python benchmarks/transfer.py --fast true
+    python benchmarks/transfer.py --fast
 
-Writes docs/transfer.md and its figure. The comparisons are those of results.py: runs that --out
-or --kept holds are not repeated.
+Writes docs/transfer.md and its figure; with --fast, runs and page go to a folder of their own. The comparisons are
+those of results.py: runs that --out or --kept holds are not repeated.
 """
 
 from __future__ import annotations
@@ -27,19 +27,27 @@ from hatlit.experiments.report.document import Table
 from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent
 from hatlit.files import write_atomically
-from hatlit.options import parse
-from results import LABELS, ResultsConfig, best_rival, comparison_of, found_sections
+from quick import parse_fast
+from results import LABELS, ResultsConfig, best_rival, comparison_of, found_sections, left_out
 from sections import ROOT, Section
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
 METHODS = (
     "labels_only,all_labels,best_source,concat_probe,uniform_ensemble,kd,hat,"
     "hat_no_experts,hat_no_discount,hat_no_consensus,hat_no_attention,hat_equal_weights,hat_no_blends,hat_no_hint,"
-    "hat_labelled_adaptation,hat_paper"
+    "hat_labelled_adaptation,hat_fixed_heads,hat_no_dictionary,hat_no_gate,hat_fixed_alpha,hat_paper"
 )
 
-#: Sets whose runs take a second or two.
-FAST = ("imu-spar", "radar-uwb", "multimodal-utd-depth")
+#: Defaults of --fast: sets whose runs take a second or two, few of them, and no shipped file is touched.
+FAST = {
+    "sets": "imu-spar,radar-uwb,multimodal-utd-depth",
+    "labels": "few",
+    "targets": 3,
+    "seeds": 1,
+    "out": "runs/transfer-fast/runs",
+    "kept": "runs/transfer-fast/kept",
+    "page": "runs/transfer-fast/transfer.md",
+}
 
 #: A gap of fewer points than this is noise, and a share of it says nothing.
 SMALLEST_GAP = 0.05
@@ -58,6 +66,7 @@ Made by
 on {date}: {targets} targets of each set (or all), {seeds} seeds. **Gap closed** is (method − `labels_only`) /
 (`all_labels` − `labels_only`), of mean accuracies; a dash stands where all labels are worth less than {smallest:.0f}
 points. `hat_no_…` is HaT without one part ([how HaT works here](method.md)); `hatlit methods` explains the other names.
+{left_out}
 
 ![Gap closed by method: a dot a data set, the bar their mean](images/transfer.png)
 """
@@ -73,7 +82,8 @@ class TransferConfig:
         labels: few (one a class, text ten), 5%, or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
         seeds: how many seeds, from 0 on; fewer where a run takes long.
-        fast: whether three quick sets, three targets and one seed are enough.
+        fast: three targets and one seed of three quick sets, and a page in `runs/transfer-fast`, save where other
+            options say otherwise.
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
         page: where the page goes; its figure goes to `images` beside it.
@@ -91,8 +101,6 @@ class TransferConfig:
 
     def __post_init__(self) -> None:
         self.sets, self.methods, self.labels = names(self.sets), names(self.methods), names(self.labels)
-        if self.fast:
-            self.sets, self.labels, self.targets, self.seeds = list(FAST), ["few"], 3, 1
         missing = {"labels_only", "all_labels", "hat"} - set(self.methods)
         if missing:
             raise InputError(f"--methods needs {', '.join(sorted(missing))}, without which there is no gap to close.")
@@ -102,7 +110,7 @@ def main(words: list[str]) -> int:
     """Runs every comparison, writes page and figure."""
     display = Display()
     try:
-        config = parse(TransferConfig, "transfer", "How much of the gap each method closes.", words)
+        config = parse_fast(TransferConfig, "transfer", "How much of the gap each method closes.", words, FAST)
         shared = {
             name: getattr(config, name) for name in ("sets", "methods", "labels", "targets", "seeds", "out", "kept")
         }
@@ -120,6 +128,7 @@ def main(words: list[str]) -> int:
         targets=config.targets,
         seeds=config.seeds,
         smallest=100 * SMALLEST_GAP,
+        left_out=left_out(found, wanted, names(METHODS)),
     )
     parts = [head, goals(summaries)]
     for level in wanted.labels:

@@ -2,8 +2,8 @@
 
     python benchmarks/whole_run.py
 
-The fleet is simulated; all options are those of ``hatlit train``. Each repeat has another draw of labels and an empty
-cache, and trains the same student on the labels alone as well.
+The fleet is simulated; all options are those of ``hatlit train``, whose own seconds by stage these are. Each repeat has
+another draw of labels and an empty cache, and trains the same student on the labels alone as well.
 """
 
 from __future__ import annotations
@@ -16,20 +16,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from growth import Steps, run_by_steps, train
 from hatlit.config import TrainConfig, TrainerConfig
 from hatlit.config.checks import at_least
-from hatlit.datamodules.base import DomainSet
+from hatlit.datamodules.base import Domain, DomainSet
+from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.synthetic.imu import ACTIVITIES, build_fleet
+from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import sources_of_all
+from hatlit.experiments.train import train_for
 from hatlit.files import write_atomically
-from hatlit.methods.base import METHODS
 from hatlit.options import parse
+from hatlit.stopwatch import Stopwatch
 
-#: The step that all others are compared with.
+#: The stage that all others are compared with.
 ALONE = "the student alone: training"
+
+#: By its name in the figures, what a run calls a stage, in the order of a run.
+STAGES = {
+    "split": "data",
+    "selection": "selection",
+    "adaptation": "hat: preparation, adaptation",
+    "experts": "hat: preparation, experts",
+    "bank": "hat: preparation, sources asked",
+    "consensus": "hat: preparation, consensus",
+    "building": "hat: preparation, the rest",
+    "training": "hat: training",
+    "test": "hat: test",
+    ALONE: "labels_only: training",
+}
 
 
 @dataclass
@@ -56,21 +72,27 @@ class WholeRunConfig:
 
 def measure(config: WholeRunConfig, display: Display) -> dict[str, float]:
     """Median seconds by stage, in the order of a run."""
-    *others, target = build_fleet(config.sources + 1)
+    *others, domain = build_fleet(config.sources + 1)
     trainer = TrainerConfig(max_epochs=config.max_epochs, accelerator="cpu")
-    usual = replace(TrainConfig(), jobs=config.jobs, trainer=trainer)
+    usual = replace(TrainConfig(), jobs=config.jobs, trainer=trainer, wandb="off")
     usual = replace(usual, sources=replace(usual.sources, max_epochs=min(usual.sources.max_epochs, config.max_epochs)))
     zoo = sources_of_all(DomainSet("simulated", "imu", tuple(others), ACTIVITIES), usual, display)
-    seconds: list[dict[str, float]] = []
-    for seed in display.track(range(config.repeats), "runs"):
-        step = Steps()
-        with tempfile.TemporaryDirectory() as cache:
-            os.environ["HATLIT_CACHE"] = cache
-            task = run_by_steps(target, zoo, replace(usual, seed=seed), step, "training")
-            alone = replace(task, config=replace(task.config, method="labels_only"), sources=())
-            train(METHODS.get("labels_only").build(alone), alone, step, ALONE)
-        seconds.append(step.seconds)
-    return {stage: median(one[stage] for one in seconds) for stage in seconds[0]}
+    runs = [
+        seconds_of_a_run(domain, replace(usual, seed=seed, zoo=zoo.url))
+        for seed in display.track(range(config.repeats), "runs")
+    ]
+    return {name: median(seconds[stage] for seconds in runs) for name, stage in STAGES.items()}
+
+
+def seconds_of_a_run(domain: Domain, config: TrainConfig) -> dict[str, float]:
+    """Seconds by stage of one run, with an empty cache; nothing of it is kept."""
+    clock, data = Stopwatch(), DomainSet("simulated", "imu", (domain,), ACTIVITIES)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HATLIT_CACHE"] = folder
+        with clock("data"):
+            target = TargetData(domain, split_domain(domain, config.labels, config.seed))
+        train_for(target, data, data, replace(config, out=folder), Display(silent=True), clock)
+    return clock.seconds
 
 
 def table_of(seconds: dict[str, float]) -> list[dict[str, str]]:

@@ -245,6 +245,7 @@ def test_option_names():
         "selection.similarity",
         "selection.keep",
         "selection.fine",
+        "selection.doubt",
         "selection.students",
     ]
     shared = set(option_names(ExpansionConfig))

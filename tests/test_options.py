@@ -1,11 +1,13 @@
 """What is said later wins, and what cannot be is refused in one sentence."""
 
+from operator import attrgetter
+
 import pytest
 import yaml
 
-from hatlit.config import CompareConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
+from hatlit.config import CompareConfig, ExpandConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
 from hatlit.errors import InputError
-from hatlit.options import parse
+from hatlit.options import option_names, parse
 
 
 def train_options(*words):
@@ -153,6 +155,37 @@ def test_a_name_that_looks_like_a_number_stays_a_name():
     assert parse(CompareConfig, "compare", "", ["--targets", "3"]).targets == ["3"]
 
 
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("--data.download", True),
+        ("--data.download --seed 3", True),
+        ("--seed 3 --data.download", True),
+        ("--data.download true", True),
+        ("--data.download=false --seed 3", False),
+        ("--data.download false", False),
+        ("--data.download --data.download false", False),
+    ],
+)
+def test_what_is_true_or_false_needs_no_value(words, value):
+    assert train_options(*words.split()).data.download is value
+
+
+@pytest.mark.parametrize("words", [["--trainer.augment", "--config"], ["--config"]])
+def test_what_is_true_without_a_value_stands_beside_a_file(file, words):
+    config = train_options(*words, file({"trainer": {"augment": False}, "num_sources": 4}), "--hat.mixer.train_heads")
+    assert (config.num_sources, config.hat.mixer.train_heads) == (4, True)
+    assert config.trainer.augment is (len(words) == 2)
+
+
+def test_every_option_of_true_or_false_may_stand_alone():
+    usual = parse(ExpandConfig, "expand", "Grows.", ["--out", "fleet"])
+    switches = [name for name in option_names(ExpandConfig) if isinstance(attrgetter(name)(usual), bool)]
+    assert {"trainer.augment", "hat.dictionary.strict", "skip_failed"} < set(switches)
+    config = parse(ExpandConfig, "expand", "Grows.", ["--out", "fleet", *[f"--{name}" for name in switches]])
+    assert all(attrgetter(name)(config) for name in switches)
+
+
 def test_nothing_can_be_said(file):
     assert train_options("--config", file({"num_sources": 4}), "--num_sources", "null").num_sources is None
 
@@ -173,6 +206,8 @@ def test_a_group_may_have_a_file_of_its_own(file):
         ("stray", "'stray' stands alone on the command line; options begin with --."),
         ("--num_sources many", "--num_sources must be a whole number or nothing, not 'many'."),
         ("--labels.fraction half", "--labels.fraction must be a number or nothing, not 'half'."),
+        ("--data.download stray", "--data.download must be true or false, not 'stray'."),
+        ("--data.name --data.download", "--data.name: expected one argument"),
         ("--hat.mixer.train_heads perhaps", "--hat.mixer.train_heads must be true or false, not 'perhaps'."),
         ("--wandb maybe", "--wandb must be 'auto' or 'online' or 'offline' or 'off', not 'maybe'."),
         ("--num_sources", "--num_sources: expected one argument"),

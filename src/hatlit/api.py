@@ -17,7 +17,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.datamodules.target.own import FewLabels, Samples, target_of
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display, Stopwatch
+from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import open_zoo, read_asked, read_domains
 from hatlit.experiments.prepare import (
     check,
@@ -33,6 +33,7 @@ from hatlit.export.model_card import write_model_card
 from hatlit.export.student import Student
 from hatlit.methods.base import StudentMethod, TransferTask
 from hatlit.options import as_words, parse
+from hatlit.stopwatch import Stopwatch
 from hatlit.students.skeletons import AUTO
 from hatlit.zoo.store import Zoo
 

@@ -33,7 +33,7 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str], m
     """Reads the options of one command.
 
     What is said later wins: defaults of the dataclass, shipped settings of the modality and of the method, the file
-    given with ``--config``, the command line.
+    given with ``--config``, the command line. There ``--fast`` is ``--fast true``.
 
     Args:
         kind: dataclass of the options.
@@ -45,7 +45,7 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str], m
     Raises:
         InputError: an option is unknown, of the wrong type, or contradicts another one.
     """
-    words = _files_first(words)
+    words = _with_values(_files_first(words), kind)
     chosen = _parse_once(kind, command, description, words)
     settings = {"modality": chosen.get("modality"), "method": method or chosen.get("method")}
     shipped = [
@@ -68,13 +68,18 @@ def as_words(settings: Mapping[str, Any]) -> list[str]:
 
 def option_names(kind: type, prefix: str = "") -> Iterator[str]:
     """Every option of a dataclass and of those inside it, as dotted names."""
+    return (name for name, _ in _options(kind, prefix))
+
+
+def _options(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The options of ``option_names``, each with the type of its values."""
     hints = get_type_hints(kind)
     for field in fields(kind):
         name = f"{prefix}{field.name}"
         if is_dataclass(hints[field.name]):
-            yield from option_names(hints[field.name], f"{name}.")
+            yield from _options(hints[field.name], f"{name}.")
         else:
-            yield name
+            yield name, hints[field.name]
 
 
 def _files_first(words: Sequence[str]) -> list[str]:
@@ -86,6 +91,16 @@ def _files_first(words: Sequence[str]) -> list[str]:
         of_file = names_it or word == "--config" or word.startswith("--config=")
         (files if of_file else rest).append(word)
     return [*files, *rest]
+
+
+def _with_values(words: Sequence[str], kind: type) -> list[str]:
+    """Gives each option of true or false that stands there without a value the value true."""
+    switches = {f"--{name}" for name, values in _options(kind) if values is bool}
+    followers = [*words[1:], "-"]
+    return [
+        f"{word}=true" if word in switches and follower.startswith("-") else word
+        for word, follower in zip(words, followers, strict=False)
+    ]
 
 
 def _as_words(path: Path, kind: type) -> list[str]:

@@ -114,7 +114,7 @@ def test_every_command_of_a_modality_page_names_what_exists(page, tmp_path, monk
     lines = [line.removeprefix("python scripts/").replace("train.py", "hatlit train") for line in commands(page)]
     assert any(line.startswith("hatlit train --modality") for line in lines)
     for line in lines:
-        _, *words = shlex.split(line.replace("--data.download true", ""))
+        _, *words = shlex.split(line.replace("--data.download", ""))
         if "--data.name" in words:
             assert main(words) == 2
             assert re.search(r"There is no .* of data set|give its folder|give the", capsys.readouterr().err)

@@ -26,6 +26,11 @@ def test_a_run_ends_with_a_table_and_the_same_numbers_in_its_folder(train, metho
     assert ("labels_only" in output.split("macro F1")[-1]) is True
     assert (result["labels_only"] is None) is (method == "labels_only")
     assert (result["bytes"] is None) is (method == "labels_only")
+    seconds = result["seconds"]
+    parts = [name.split(", ")[1] for name in seconds if name.startswith("hat") and "preparation" in name]
+    whole = ["experts", "adaptation", "sources asked", "consensus", "the rest"]
+    assert parts == (whole if method.startswith("hat") else [])
+    assert sum(seconds.values()) == pytest.approx(2 * seconds["total"], abs=0.1)
     for name in ("config.yaml", "metrics.csv", "report.html", "report.png", "done", "checkpoints/last.ckpt"):
         assert (folder / name).is_file(), name
     assert yaml.safe_load((folder / "config.yaml").read_text())["target"] == "person-2"

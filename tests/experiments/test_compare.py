@@ -321,7 +321,8 @@ def test_a_row_tells_seconds_and_bytes_by_stage(in_this_process, options, tmp_pa
     seconds = {
         "data": 5.0,
         "zoo": 9.0,
-        "hat: preparation": 0.5,
+        "hat: preparation, adaptation": 0.3,
+        "hat: preparation, the rest": 0.2,
         "hat: training": 1.5,
         "hat: test": 0.25,
         "total": 16.25,

@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from hatlit.experiments.display import WIDTH_OF_FILES, Display, Stopwatch, counted, human_bytes
+from hatlit.experiments.display import WIDTH_OF_FILES, Display, counted, human_bytes
 
 
 @pytest.mark.parametrize(
@@ -131,17 +131,3 @@ def test_json(elsewhere):
     content = {"name": "ä [b]", "several": [1, 2.5, None]}
     Display().json(content)
     assert json.loads(elsewhere()) == content
-
-
-def test_a_stopwatch_adds_up_the_stages():
-    clock = Stopwatch()
-    for _ in range(2):
-        with clock("data"):
-            pass
-    with pytest.raises(ValueError), clock("training"):
-        raise ValueError
-    clock.seconds = {"data": clock.seconds["data"] + 1.0, "training": clock.seconds["training"] + 0.5}
-    rounded = clock.rounded()
-    assert list(rounded) == ["data", "training", "total"]
-    assert rounded["data"] >= 1.0
-    assert rounded["total"] == pytest.approx(rounded["data"] + rounded["training"], abs=0.02)

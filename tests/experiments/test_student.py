@@ -11,6 +11,7 @@ from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.reopen import reopen
 from hatlit.experiments.student import kept_ranking
 from hatlit.experiments.suggest_labels import suggest_labels
+from hatlit.stopwatch import seconds_of
 from hatlit.students.skeletons import skeletons
 
 #: Only the two smallest fit, so that few are built.
@@ -38,7 +39,7 @@ def test_the_first_of_the_ranking_is_trained_whatever_the_method(train, capsys, 
     assert len(ranking) == 2 and all(one.parameters <= 8000 for one in ranking)
     assert [one.score for one in ranking] == sorted((one.score for one in ranking), reverse=True)
     assert result["student"]["encoder"] == ranking[0].name
-    assert result["seconds"]["ranking of students"] > 0
+    assert seconds_of("ranking of students", result["seconds"]) > 0
     assert "students that fit, ranked without training" in capsys.readouterr().out
 
     plain = train("labels_only")

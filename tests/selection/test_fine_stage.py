@@ -83,6 +83,27 @@ def test_the_same_weights_on_another_view_are_no_copy(make_zoo, choose, people):
     assert {card.id for card in chosen.selection.cards} == {"a-other", "ann", "bob", "cid"}
 
 
+def test_without_doubt_the_score_decides_among_the_kept_candidates(make_zoo, choose, people, useless):
+    spoil, _ = useless
+    clones = [(f"a-{name}", people[name][0], spoil(people[name][1])) for name in people]
+    chosen = choose(make_zoo(*clones, *people), 2, keep=0.1, fine="centroid_accuracy", doubt=False)
+    looked_at = [one for one in chosen.selection.verdicts if one.accuracy is not None]
+    most_alike = sorted(chosen.selection.verdicts, key=lambda one: one.coarse_score, reverse=True)[:2]
+    assert {one.id for one in looked_at} == {one.id for one in most_alike}
+    assert any(one.id.startswith("a-") for one in looked_at)
+    scores = sorted((one.fine_score for one in looked_at if one.fine_score is not None), reverse=True)
+    assert [chosen.by_id[card.id].fine_score for card in chosen.selection.cards] == scores
+    assert not any("closer look" in line for line in chosen.lines)
+
+
+def test_without_doubt_copies_are_sources(make_zoo, choose, people):
+    copies = [(f"z-{number}", *people["ann"]) for number in range(3)]
+    chosen = choose(make_zoo(*copies, "ann", "bob", "cid"), 6, keep=1.0, doubt=False)
+    assert len(chosen.selection.cards) == 6
+    assert not any("copy" in one.reason for one in chosen.selection.verdicts)
+    assert chosen.lines == []
+
+
 def test_one_that_seemed_worst_at_first_is_read_again(everybody, choose, monkeypatch):
     def worth(candidate):
         return candidate.seed if candidate.agreement == 1 else -candidate.seed

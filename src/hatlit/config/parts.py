@@ -151,6 +151,8 @@ class SelectionConfig:
         similarity: how they compare it.
         keep: share of the sources that the coarse stage keeps (eta), never fewer than `num_sources`.
         fine: score of the candidates on the labelled few, and on what is not labelled.
+        doubt: whether candidates are doubted, whatever the score: where too few of them are of use, the next ones of
+            the coarse stage are judged as well, and of copies one counts.
         students: whether students that have become sources may be asked, or only sources that had all labels.
     """
 
@@ -158,6 +160,7 @@ class SelectionConfig:
     similarity: str = "rbf_mmd"
     keep: float = 0.3
     fine: str = "centroid_accuracy_agreement"
+    doubt: bool = True
     students: bool = True
 
     def __post_init__(self) -> None:

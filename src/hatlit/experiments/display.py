@@ -96,27 +96,6 @@ class Display:
         self._console.print(table if table.row_count else table.title)
 
 
-class Stopwatch:
-    """Adds up the seconds of each stage of a run."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Times what happens inside the ``with`` block."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
-
-    def rounded(self) -> dict[str, float]:
-        """Seconds by stage and in total, to the hundredth."""
-        stages = {stage: round(value, 2) for stage, value in self.seconds.items()}
-        return {**stages, "total": round(sum(self.seconds.values()), 2)}
-
-
 def counted(number: int, word: str) -> str:
     """A number of things the way people say it: 1 source, 2 sources."""
     return f"{number} {word}{'s' * (number != 1)}"

@@ -292,7 +292,7 @@ def _refuse_failed(rows: Sequence[Row], number: int, config: ExpandConfig, displ
         raise InputError(
             f"{len(failed)} of the {len(rows)} runs of round {number} failed, the first on {failed[0]['target']} "
             f"because: {failed[0]['failed'].rstrip('.')}. The same command tries them again"
-            + ("." if hopeless else ", --skip_failed true goes on without them.")
+            + ("." if hopeless else ", --skip_failed goes on without them.")
         )
 
 

@@ -15,6 +15,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import train
 from hatlit.experiments.workers import worker_pool
+from hatlit.stopwatch import seconds_of
 
 #: Stages whose bytes have a column each.
 STAGES = ("coarse", "fine", "transfer")
@@ -99,8 +100,8 @@ def run_one(config: TrainConfig) -> Row:
         "labels_fingerprint": result["labels_fingerprint"][:16],
         "bytes": result["bytes"]["total"] if result["bytes"] else 0,
         **{f"bytes_{stage}": sum(moved[stage].values()) if stage in moved else 0 for stage in STAGES},
-        "preparation_seconds": result["seconds"].get(f"{config.method}: preparation", 0.0),
-        "training_seconds": result["seconds"].get(f"{config.method}: training", 0.0),
+        "preparation_seconds": seconds_of(f"{config.method}: preparation", result["seconds"]),
+        "training_seconds": seconds_of(f"{config.method}: training", result["seconds"]),
         "peak_memory_bytes": result["peak_memory_bytes"],
         "student_parameters": result["student"]["parameters"],
         "student_bytes": result["student"]["bytes"],

@@ -11,7 +11,7 @@ from hatlit.datamodules.split import present_classes, split_domain
 from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier, find_encoder
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display, Stopwatch, counted, human_bytes
+from hatlit.experiments.display import Display, counted, human_bytes
 from hatlit.experiments.fitting import make_trainer
 from hatlit.experiments.fleet import cached_zoo, refuse_too_many
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -22,6 +22,7 @@ from hatlit.selection.protocol import Selection, select
 from hatlit.selection.similarity import SIMILARITIES
 from hatlit.selection.statistics import STATISTICS
 from hatlit.selection.verdict import Verdict
+from hatlit.stopwatch import Stopwatch
 from hatlit.students.skeletons import AUTO
 from hatlit.zoo.card import Card
 from hatlit.zoo.store import Zoo

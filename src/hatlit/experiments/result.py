@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from hatlit.datamodules.base import DomainSet
-from hatlit.experiments.display import Stopwatch
 from hatlit.experiments.measure import Quality, quality
 from hatlit.methods.base import TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
+from hatlit.stopwatch import Stopwatch
 
 #: What a result says about quality; each None where the target has no test part.
 SCORES = tuple(field.name for field in fields(Quality))

@@ -17,7 +17,7 @@ from hatlit.config import TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
-from hatlit.experiments.display import Display, Stopwatch, human_bytes
+from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.environment import environment
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer, planned_epochs
@@ -36,6 +36,7 @@ from hatlit.export.model_card import write_model_card
 from hatlit.files import file_hash
 from hatlit.methods.base import METHODS, StudentMethod, TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
+from hatlit.stopwatch import Stopwatch
 from hatlit.students.skeletons import AUTO
 
 #: The method that stands beside every other one, so that no number stands alone.

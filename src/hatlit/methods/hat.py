@@ -39,6 +39,7 @@ from hatlit.methods.base import (
 )
 from hatlit.methods.teachers import frozen_bank, own_experts
 from hatlit.selection.labels import UNKNOWN
+from hatlit.stopwatch import part
 from hatlit.types import UNLABELLED, Batch
 
 #: A source this far from chance, and no further, is suspicious; 1 is one that agrees with the others everywhere.
@@ -259,6 +260,7 @@ class HaT(StudentMethod):
         self.student.train(was_training)
         return self.mix(features, outputs, prior)
 
+    @part("consensus")
     def _agree(self, outputs: SourceOutputs, label: Tensor) -> Consensus | None:
         if self.config.mixer.prior == "uniform":
             return None

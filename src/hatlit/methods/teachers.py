@@ -21,6 +21,7 @@ from hatlit.fusion.cache import cached_outputs, output_key
 from hatlit.fusion.experts import train_expert
 from hatlit.methods.base import SelectedSource, TransferTask
 from hatlit.selection.labels import UNKNOWN, align, to_source_classes
+from hatlit.stopwatch import part
 from hatlit.types import UNLABELLED
 
 #: Experts draw their initial weights from here on.
@@ -43,21 +44,24 @@ def frozen_bank(
     """
     target = task.target
     known_by = f"{target.rows_fingerprint}{blends if blends.count else ''}"
-    return SourceBank(
-        adapted_sources(task),
-        [*[source.id for source in task.sources], *[f"own-expert-{number}" for number in range(len(experts))]],
-        [source.class_names for source in task.sources],
-        target.class_names,
-        target.with_blends(blends),
-        target.asked.recorded,
-        known_by,
-        train_heads=train_heads,
-        experts=experts,
-        views=target.view(experts[0].input_spec, blends=blends) if experts else None,
-        cache=task.config.cache,
-    )
+    adapted = adapted_sources(task)
+    with part("sources asked"):
+        return SourceBank(
+            adapted,
+            [*[source.id for source in task.sources], *[f"own-expert-{number}" for number in range(len(experts))]],
+            [source.class_names for source in task.sources],
+            target.class_names,
+            target.with_blends(blends),
+            target.asked.recorded,
+            known_by,
+            train_heads=train_heads,
+            experts=experts,
+            views=target.view(experts[0].input_spec, blends=blends) if experts else None,
+            cache=task.config.cache,
+        )
 
 
+@part("adaptation")
 def adapted_sources(task: TransferTask) -> list[Classifier]:
     """Fine-tunes each selected source on the target's rows; methods with the same labels share the result on disk."""
     if not task.config.adapt.steps:
@@ -90,6 +94,7 @@ def _unlabelled(target: TargetData, view: InputSpec, columns: Sequence[int]) -> 
     return Unlabelled(target.view(view, rows), known) if len(rows) and len(known) else None
 
 
+@part("experts")
 def own_experts(task: TransferTask, config: ExpertsConfig) -> list[Classifier]:
     """Trains the target's own experts, each from other initial weights; runs with the same labels share them.
 

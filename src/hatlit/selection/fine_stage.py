@@ -34,6 +34,8 @@ class FineStage:
         target: the new domain; only its training part is looked at.
         score: name of the fine score.
         count: how many sources are wanted.
+        doubt: whether more are looked at while too few are of use, and copies count once; else the score decides among
+            the kept candidates alone.
         seed: for scores that draw at random.
         verdicts: one a row of the index, filled in here.
         traffic: bytes by stage, added to here.
@@ -44,12 +46,13 @@ class FineStage:
     target: TargetData
     score: str
     count: int
+    doubt: bool
     seed: int
     verdicts: list[Verdict]
     traffic: Traffic
 
     def choose(self, ranked: Sequence[int], num_kept: int) -> tuple[list[int], list[tuple[Card, Classifier]]]:
-        """Looks at the kept candidates, and at more of the ranked ones while too few are of use.
+        """Looks at the kept candidates, and, in doubt, at more of the ranked ones while too few are of use.
 
         Returns:
             The rows of all that were looked at; and the chosen, best first.
@@ -74,7 +77,7 @@ class FineStage:
         asked: list[int] = []
         answered: list[int] = []
         for place, row in enumerate(ranked):
-            if place >= num_kept and look.of_use >= self.count:
+            if place >= num_kept and (not self.doubt or look.of_use >= self.count):
                 break
             asked.append(row)
             verdict = self.verdicts[row]
@@ -88,7 +91,8 @@ class FineStage:
             verdict.accuracy = accuracy(candidate) if len(candidate.labels) else None
             self.traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))
             if is_finite(candidate):
-                look.add(candidate, (card.sha256, card.encoder, card.input_spec, card.class_names))
+                model_of_it = (card.sha256, card.encoder, card.input_spec, card.class_names)
+                look.add(candidate, model_of_it if self.doubt else None)
                 answered.append(row)
                 held.keep(row, card, model, FINE_SCORES.get(self.score)(candidate))
         return asked, dict(zip(answered, look.judged(), strict=True))

@@ -67,7 +67,7 @@ def select(
 
     Cards may lie. Where fewer of the kept candidates than are wanted turn out to be of use (their answers are finite,
     no mere guesses on the labelled few, and not without agreement with those of others), the next ones of the coarse
-    ranking get a closer look as well.
+    ranking get a closer look as well; not with ``config.doubt`` off.
 
     The target's device sends its statistics and receives the candidates' models; what is chosen is then already there,
     so the transfer itself costs nothing more.
@@ -75,7 +75,7 @@ def select(
     Args:
         zoo: the sources.
         target: the new domain; only its training part is looked at.
-        config: statistics, similarity, share to keep, fine score.
+        config: statistics, similarity, share to keep, fine score, doubt.
         num_sources: how many to choose; None means five, or as many as there are.
         seed: for scores that draw at random.
         say: shows one line to the user.
@@ -95,7 +95,7 @@ def select(
     traffic.add("coarse", read=zoo.bytes_read - before)
     before = zoo.bytes_read
     score = _fine_score(config.fine, target, say)
-    stage = FineStage(zoo, index, target, score, count, seed, verdicts, traffic)
+    stage = FineStage(zoo, index, target, score, count, config.doubt, seed, verdicts, traffic)
     asked, chosen = stage.choose(in_order, num_kept)
     traffic.add("fine", read=zoo.bytes_read - before)
     if len(asked) > num_kept:

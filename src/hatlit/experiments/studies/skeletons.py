@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hatlit.errors import InputError
-from hatlit.experiments.display import Display, Stopwatch
+from hatlit.experiments.display import Display
 from hatlit.experiments.report.drawing import new_figure
 from hatlit.experiments.student import rank_students, settle_student
 from hatlit.experiments.study import Row, Study, StudyTask, register_study
@@ -32,6 +32,7 @@ from hatlit.experiments.study_sources import as_correlation, mean_of, rank_corre
 from hatlit.experiments.summary import percent
 from hatlit.experiments.train import choose_sources, selected
 from hatlit.methods.base import TransferTask
+from hatlit.stopwatch import Stopwatch
 from hatlit.students.ranking import Ranked
 from hatlit.students.skeletons import AUTO
 

@@ -1,0 +1,91 @@
+"""The page of the gap, from runs that are made up: what is closed, what is missing, and what cannot be."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+#: Accuracy by method; all_labels is 0.4 ahead of labels_only.
+REACHED = {"labels_only": 0.5, "all_labels": 0.9, "kd": 0.6, "hat": 0.8}
+
+
+@pytest.fixture
+def transfer(program, tmp_path, monkeypatch):
+    """The benchmark, in a place where there are no recordings."""
+    module = program("transfer")
+    monkeypatch.setattr(program("results"), "DATA", tmp_path / "nothing")
+    monkeypatch.chdir(tmp_path)
+    return module
+
+
+@pytest.fixture
+def kept(program, transfer, tmp_path):
+    """The folder of runs on two people of the demo that were never run."""
+    results = program("results")
+    config = results.ResultsConfig(sets="imu-demo", methods=list(REACHED), labels="few", targets=2, seeds=1)
+    (section,) = results.found_sections(config)
+    labels = results.drawn_labels(results.settings_of(section, "few", config, ["hat"])[0]["hat"])
+    rows = [
+        dict.fromkeys(program("kept_runs").KEPT, 1)
+        | {"date": "2026-11-01", "hatlit": "0.1.0", "failed": "", "method": method, "accuracy": accuracy}
+        | {"target": target, "seed": seed, "labels_fingerprint": fingerprint}
+        for method, accuracy in REACHED.items()
+        for (target, seed), fingerprint in labels.items()
+    ]
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    with (folder / "imu-demo-few.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def test_the_page_says_what_is_closed_and_what_is_missing(transfer, kept):
+    words = "--sets imu-demo,imu-spar --labels few --targets 2 --seeds 1 --page page/transfer.md"
+    assert transfer.main([*words.split(), "--kept", str(kept), "--methods", ",".join(REACHED)]) == 0
+    page = Path("page/transfer.md").read_text()
+    assert "| hat | 75 % | 75 % |" in page
+    assert "| kd | 25 % | 25 % |" in page
+    assert "at or above the best other method in 1 of 1 comparisons" in page
+    missing = next(line for line in page.splitlines() if line.startswith("Not run: "))
+    for absent in ("IMU: SPAR", "Radar: UWB ranging", "5% of the labels", "`hat_no_gate`"):
+        assert absent in missing
+    assert "IMU demo" not in missing
+    assert "aekd" not in missing, "no row of this page"
+    assert Path("page/images/transfer.png").is_file()
+
+
+def test_without_any_of_the_data_no_page_is_touched(transfer, capsys):
+    page = Path("transfer.md")
+    page.write_text("as it was")
+    for words in ([], ["--fast"]):
+        assert transfer.main(["--sets", "imu-spar,radar-uwb", "--page", str(page), *words]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("transfer: None of these sets is in ")
+        assert said.count("\n") == 1
+    assert page.read_text() == "as it was"
+    assert not Path("images").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--fast --labels 7%", "--labels knows few, 5%, not 7%."),
+        ("--fast --sets imu", "--sets knows imu-demo"),
+        ("--fast --methods kd", "--methods needs all_labels, hat, labels_only"),
+    ],
+)
+def test_what_cannot_be_is_refused(transfer, capsys, words, says):
+    assert transfer.main(words.split()) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_every_method_of_the_page_is_one(transfer):
+    from hatlit.methods.base import METHODS
+
+    asked = transfer.METHODS.split(",")
+    assert len(set(asked)) == len(asked)
+    assert set(asked) <= set(METHODS.names())
