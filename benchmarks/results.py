@@ -339,10 +339,10 @@ def recordings() -> str:
     """Where the files come from, and how to get what is in them."""
     rows = [
         {
-            "file": f"`{one.file}`",
+            "file": one.file,
             "made of": one.origin,
             "what is in it": one.holds,
-            "nearest `--data.name`": one.reader,
+            "nearest --data.name": one.reader,
         }
         for one in SECTIONS
         if one.file
