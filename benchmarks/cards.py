@@ -74,7 +74,7 @@ on {date}, with hatlit {hatlit}, numpy {numpy} and Python {python}, one thread, 
 when it ended. Seconds are those of the processor, which other work on the machine lengthens far less than those of a
 clock (the JSON file has both); waiting for the disk is not in them. Cards are drawn at random with the statistics of an
 IMU zoo, {numbers} numbers each. Medians of {repeats}; memory is the peak of a process that opens, reads and compares,
-of which {base} MB are Python and torch.
+of which {base} MB, more with more cards, are there before the zoo is opened.
 
 {table}
 
@@ -91,6 +91,7 @@ of which {base} MB are Python and torch.
 
 The exact indexes of faiss-cpu find the nearest of vectors that were put in before. Scaling them and putting them in is
 "fill"; "search" is all that remains where vectors and scale stay the same. Ours does both at once, and without a copy.
+Where a dash stands, faiss was not tried: filling takes a copy as float64, more memory than many machines have.
 
 {rivals}
 
@@ -357,13 +358,14 @@ def _version(library: str) -> str:
 def page_of(summary: dict[str, Any], words: list[str]) -> str:
     """The page as Markdown."""
     rows, rivals = tables_of(summary)
+    before = [one["base"] / 1e6 for one in summary["sizes"].values()]
     where = [f"TMPDIR={os.environ['TMPDIR']}"] if "TMPDIR" in os.environ else []
     return PAGE.format(
         **{name: summary[name] for name in ("date", "hatlit", "numpy", "python", "cores", "repeats", "adds")},
         command=shlex.join([*where, "python", "benchmarks/cards.py", *words]),
         load=f"{summary['load']:.1f}",
         numbers=2 * sum(WIDTHS.values()),
-        base=f"{max(one['base'] for one in summary['sizes'].values()) / 1e6:.0f}",
+        base=f"{min(before):.0f} to {max(before):.0f}",
         table=Rows(rows).markdown(),
         rivals=Rows(rivals).markdown(),
     )

@@ -64,6 +64,7 @@ PAGES = [
     "README.md",
     "docs/your-own-data.md",
     "docs/zoo.md",
+    "docs/runs.md",
     "docs/comparisons.md",
     "docs/add-a-method.md",
     "docs/export.md",

@@ -31,12 +31,13 @@ class ExpansionConfig:
         modality: what the samples are.
         data: which domains to work on.
         labels: how many labels the target has.
-        zoo: folder of sources; without it, one is trained on the other domains and kept in the cache.
+        zoo: folder or URL of sources; without it, they are trained on the other domains and kept in the cache.
         sources: how sources are trained where there is no zoo.
         num_sources: how many sources are selected; without it 5, or as many as there are.
-        student: architecture of the student; without it, the modality's smallest. `auto` ranks those that the device
-            can carry, or where nothing limits it those up to the size `_tiny`, without training, and takes the best.
-        device: what the student sees of a sample.
+        student: architecture of the student; without it, the modality's usual one (a `_nano`), or the largest within
+            the limits of `--device`. `auto` ranks those that the device can carry, or where nothing limits it those up
+            to the size `_tiny`, without training, and takes the best.
+        device: what the student sees of a sample, and what it may take.
         selection: which sources are worth asking.
         adapt: fine-tuning of the selected sources before they are frozen, whatever the method.
         cache: how the outputs of the frozen sources are kept.
@@ -183,8 +184,10 @@ class ExpandConfig(ExpansionConfig):
         at_least("", self, rounds=1, join=1, seed=0)
         if not self.initial:
             raise InputError("--initial names no domain; give a number or names.")
-        if self.trainer.devices > 1:
-            raise InputError("An expansion shares its runs among --jobs; --trainer.devices must stay 1.")
+        if self.trainer.num_processes > 1:
+            raise InputError(
+                "An expansion shares its runs among --jobs; --trainer.devices and --trainer.num_nodes must stay 1."
+            )
         if self.sources.modality not in (None, self.modality):
             raise InputError(
                 f"Students of {self.modality} samples cannot become sources of {self.sources.modality} samples; "

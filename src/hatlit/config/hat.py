@@ -76,8 +76,9 @@ class InjectionConfig:
         temperature: softens both sides of the distillation loss.
         sharpen: exponent on the fused predictions as the dictionary takes them; 1 leaves them alone.
         hint_weight: weight of the feature hint: a linear map of the student's features predicts the sources' features.
-        blends: how many blends of each training row with another one the sources are asked about, once (of many rows
-            fewer, 16,384 in all at the most); unlabelled rows give their place in a batch to one half of the time.
+        blends: how many blends of each training row with another one the sources are asked about, once; unlabelled
+            rows give their place in a batch to one half of the time. There are 16,384 in all at the most, equally many
+            of each row, so above 8,192 rows one a row, and above 16,384 none.
     """
 
     loss: str = "additive"

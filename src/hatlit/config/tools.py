@@ -92,7 +92,7 @@ class StudentsConfig:
     Args:
         modality: what the samples are.
         data: the data set whose samples the student sees.
-        device: what it sees of them.
+        device: what it sees of them, and what it may take.
         plugin: Python files whose encoders and data sets are registered first.
     """
 

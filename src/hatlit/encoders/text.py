@@ -46,9 +46,7 @@ def ngrams(input_spec: InputSpec, size: str) -> nn.Module:
     Raises:
         InputError: the view shows neither bytes nor n-grams.
     """
-    rows, width, tables = {"nano": (2048, 2, 4), "tiny": (8192, 4, 2), "small": (8192, 8, 4), "base": (32768, 8, 4)}[
-        size
-    ]
+    rows, width, tables = _BAGS[size]
     spec = _tokens_of(input_spec, NGRAMS, bytes_a_token=2, most=MOST_NGRAMS)
     spec = spec.with_(vocabulary=())
     return Blocks(spec, width * tables, HashedBag(rows, width, tables))

@@ -18,7 +18,6 @@ from hatlit.datamodules.base import Domain, DomainSet, register_dataset
 from hatlit.datamodules.synthetic.common import refuse_root
 from hatlit.datamodules.text import pad_texts, recorded_form
 
-SHOPS = 12
 WRITERS = 60  # of each shop
 MESSAGES = 3  # of each writer
 LENGTH = 192  # bytes, longer than nearly every message
