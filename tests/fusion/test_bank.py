@@ -116,6 +116,15 @@ def test_features_on_disk_are_those_in_memory():
     assert torch.equal(mapped(rows).probabilities, held(rows).probabilities)
 
 
+@pytest.mark.parametrize("train_heads", [False, True])
+def test_predictions_are_those_that_come_with_features(train_heads, monkeypatch):
+    monkeypatch.setattr("hatlit.fusion.bank.ROWS_A_PASS", 4)
+    bank, rows = make_bank(train_heads=train_heads), torch.tensor([3, 0, 7, 1, 2, 9])
+    predictions = bank.predictions(rows)
+    torch.testing.assert_close(predictions, bank(rows).probabilities.detach())
+    assert not predictions.requires_grad
+
+
 def test_asking_about_training_rows_gives_what_is_stored():
     bank = make_bank()
     asked, stored = bank.ask(samples()), bank(torch.arange(10))

@@ -4,6 +4,7 @@ import torch
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
+from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.consensus import find_consensus
 from hatlit.fusion.experts import voices_of
@@ -177,6 +178,36 @@ def test_without_attention_the_heads_may_still_learn(task):
     torch.testing.assert_close(weights, torch.full_like(weights, 1 / 5))
 
 
+@pytest.mark.parametrize("prior", ["consensus", "uniform"])
+def test_features_on_disk_are_not_read_to_build_the_method_or_to_find_suspicious_sources(task, monkeypatch, prior):
+    made = task(cache__map_above=0.0, hat__mixer__prior=prior)
+
+    def refuse(bank, number, rows):
+        raise AssertionError("features were looked up")
+
+    monkeypatch.setattr(SourceBank, "_features", refuse)
+    method = HaT.build(made)
+    method.suspicious()
+    with pytest.raises(AssertionError, match="looked up"):
+        method.bank(torch.arange(2))
+
+
+def test_features_on_disk_are_read_in_portions(task, monkeypatch):
+    read, look_up = [], SourceBank._features
+    monkeypatch.setattr("hatlit.methods.hat.ROWS_A_PASS", 10)
+    monkeypatch.setattr("hatlit.fusion.bank.ROWS_A_PASS", 10)
+
+    def count(bank, number, rows):
+        read.append(len(rows))
+        return look_up(bank, number, rows)
+
+    monkeypatch.setattr(SourceBank, "_features", count)
+    method = run(task(cache__map_above=0.0, hat__mixer__train_heads=True, trainer__max_epochs=1))
+    method.suspicious()
+    assert method.dictionary.writes > 0
+    assert max(read) <= 16  # a batch
+
+
 def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on(task):
     method = HaT.build(task())
     assert method.bank.names == ("source-0", "source-1", "source-2", "own-expert-0", "own-expert-1")
@@ -221,7 +252,7 @@ def test_what_is_known_of_a_blend_is_what_the_sources_say_of_it(task):
     outputs = method.bank.ask(rows.source[blends], rows.target[blends])
     kept = method.bank(torch.arange(len(rows))[blends])
     torch.testing.assert_close(kept.probabilities, outputs.probabilities, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(method._priors[blends], method.prior(outputs), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(method._priors[blends], method.prior(outputs.probabilities), atol=1e-5, rtol=1e-4)
 
 
 def test_of_many_rows_there_are_fewer_blends(task, monkeypatch):
@@ -244,7 +275,7 @@ def test_without_attention_each_source_counts_as_its_prior_says(task):
     method = run(made)
     rows = made.target.test_rows(method.view)
     _, weights = method.explain(rows)
-    prior = method.prior(method.bank.ask(rows.source, rows.target))
+    prior = method.prior(method.bank.ask(rows.source, rows.target).probabilities)
     torch.testing.assert_close(weights, prior / prior.sum(-1, keepdim=True))
 
 

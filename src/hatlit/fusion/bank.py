@@ -143,6 +143,16 @@ class SourceBank(nn.Module):
             return SourceOutputs(features, self.get_buffer("probabilities")[rows])
         return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
 
+    @torch.no_grad()
+    def predictions(self, rows: Tensor) -> Tensor:
+        """The probabilities (B, N, K) on training rows (B,), of which there may be many: no features are looked up.
+
+        Heads that learn need them, and get them for a portion of the rows at a time.
+        """
+        if self.heads is None:
+            return self.get_buffer("probabilities")[rows]
+        return torch.cat([self(portion).probabilities for portion in rows.split(ROWS_A_PASS)])
+
     def ask(self, samples: Tensor, views: Tensor | None = None) -> SourceOutputs:
         """Runs the sources on other recorded samples, such as the test part, and the experts on their views of them.
 
@@ -220,7 +230,8 @@ class SourceBank(nn.Module):
 
 def _is_sound(outputs: dict[str, Tensor]) -> bool:
     finite = outputs["mean"].isfinite().all() and outputs["std"].isfinite().all()
-    return bool(finite and are_sound(outputs["features"], outputs["logits"]).all())
+    portions = zip(outputs["features"].split(ROWS_A_PASS), outputs["logits"].split(ROWS_A_PASS), strict=True)
+    return bool(finite and all(are_sound(features, logits).all() for features, logits in portions))
 
 
 def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:

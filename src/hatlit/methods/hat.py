@@ -115,9 +115,9 @@ class HaT(StudentMethod):
         self._alpha_of = SCHEDULES.get(config.injection.schedule)
         self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
         self.register_buffer("alpha", torch.tensor(0.0))
-        outputs = bank(torch.arange(len(rows)))
-        self.consensus = self._agree(bank(torch.arange(rows.num_recorded)), rows.label[recorded])
-        self.register_buffer("_priors", self.prior(outputs).detach(), persistent=False)
+        said = bank.predictions(torch.arange(len(rows)))
+        self.consensus = self._agree(said[recorded], rows.label[recorded])
+        self.register_buffer("_priors", self.prior(said), persistent=False)
         self.register_buffer("_views", rows.target[recorded], persistent=False)
         self.register_buffer("_labels", rows.label[recorded], persistent=False)
         self.register_buffer("_labelled", rows.labelled, persistent=False)
@@ -171,11 +171,12 @@ class HaT(StudentMethod):
             return {"student": student}
         return {"mixer": self._mixer_loss(weights, fused, seen.prior, seen.label), "student": student}
 
-    def prior(self, outputs: SourceOutputs) -> Tensor:
-        """What speaks for each source before attention does: (B, N), up to a factor."""
+    def prior(self, probabilities: Tensor) -> Tensor:
+        """What speaks for each source before attention does: (B, N), up to a factor; from what they say (B, N, K)."""
+        known_mass = probabilities.sum(-1)
         if self.consensus is None:
-            return outputs.known_mass
-        return outputs.known_mass * self.consensus.agreement(conditional(outputs.probabilities))
+            return known_mass
+        return known_mass * self.consensus.agreement(conditional(probabilities))
 
     def mix(self, student_features: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Weights of the sources (B, N) and fused predictions (B, K).
@@ -235,9 +236,9 @@ class HaT(StudentMethod):
         found = dict.fromkeys(self.bank.left_out, "answers with numbers that are not finite or far too large")
         if self.consensus is None:
             return found
-        outputs = self.bank(torch.arange(len(self._labels), device=self._labels.device))
+        probabilities = self.bank.predictions(torch.arange(len(self._labels), device=self._labels.device))
         known = torch.tensor([[column != UNKNOWN for column in columns] for columns in self.bank.columns])
-        ahead = self.consensus.better_than_chance(conditional(outputs.probabilities), known.to(self._labels.device))
+        ahead = self.consensus.better_than_chance(conditional(probabilities), known.to(self._labels.device))
         for name, far in zip(self.bank.names[: len(self.bank.sources)], ahead.tolist(), strict=False):
             if far < NEAR_CHANCE:
                 found[name] = f"agrees with the others hardly more often than chance ({far:.0%} of the way from there)"
@@ -246,7 +247,7 @@ class HaT(StudentMethod):
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""
         outputs = self.bank.ask(rows.source, rows.target)
-        weights, fused = self.fused(rows.target.to(self.device), outputs, self.prior(outputs))
+        weights, fused = self.fused(rows.target.to(self.device), outputs, self.prior(outputs.probabilities))
         return fused.cpu(), weights.cpu()
 
     @torch.no_grad()
@@ -258,10 +259,10 @@ class HaT(StudentMethod):
         self.student.train(was_training)
         return self.mix(features, outputs, prior)
 
-    def _agree(self, outputs: SourceOutputs, label: Tensor) -> Consensus | None:
+    def _agree(self, probabilities: Tensor, label: Tensor) -> Consensus | None:
         if self.config.mixer.prior == "uniform":
             return None
-        said = conditional(outputs.probabilities)
+        said = conditional(probabilities)
         voices = voices_of(said, label, len(self.bank.sources)) if self.config.mixer.discount_experts else None
         return find_consensus(said, label, voices)
 
@@ -307,7 +308,9 @@ class HaT(StudentMethod):
         rows, trainer = torch.arange(len(self._labels), device=self._labels.device), self.trainer
         share = -(-len(rows) // trainer.world_size)
         mine = rows[trainer.global_rank * share : (trainer.global_rank + 1) * share]
-        _, fused = self.fused(self._views[mine], self.bank(mine), self._priors[mine])
+        # A portion at a time, so that features which stay on disk do not come into memory all at once.
+        portions = mine.split(ROWS_A_PASS)
+        fused = torch.cat([self.fused(self._views[some], self.bank(some), self._priors[some])[1] for some in portions])
         everywhere = fused.new_zeros(len(rows), fused.shape[-1])
         everywhere[mine] = fused
         return sum_over_processes(everywhere)
