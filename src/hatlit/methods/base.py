@@ -179,7 +179,7 @@ class TransferMethod(L.LightningModule, ABC):
         every = self.optimizer_config.accumulate
         self.manual_backward(torch.stack(list(losses.values())).sum() / self._group_size(batch_idx))
         for name, loss in losses.items():
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + loss.detach()
+            self._sums[name] = self._sums.get(name, 0.0) + loss.detach()
         self._batches += 1
         if (batch_idx + 1) % every == 0 or self.trainer.is_last_batch:
             self._step()
@@ -324,12 +324,17 @@ def label_losses(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     return F.cross_entropy(logits, label, ignore_index=UNLABELLED, reduction="none"), label != UNLABELLED
 
 
-def mean_over_rows(values: Tensor, mask: Tensor) -> Tensor:
+def mean_over_rows(values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean of the masked values (B,) over all processes; zero, but part of the graph, where no row counts.
+
+    Without a mask all rows count.
 
     Every process divides by the global count, and by its own share of the gradient averaging that DDP does, so that the
     averaged gradient is the one a single process would have computed.
     """
+    if mask is None and _world_size() == 1:
+        return values.mean()
+    mask = torch.ones_like(values, dtype=torch.bool) if mask is None else mask
     count = sum_over_processes(mask.sum())
     return torch.where(mask, values, torch.zeros_like(values)).sum() * _world_size() / count.clamp_min(1)
 
