@@ -165,7 +165,7 @@ def _fused_by_mixer(task: TransferTask, reopened: Reopened) -> tuple[np.ndarray,
         method.load_state_dict(kept["state_dict"])
     rows = task.target.rows(method.view)
     outputs = method.bank(torch.arange(len(rows)))
-    _, fused = method.fused(rows.target, outputs, method.prior(outputs.probabilities))
+    _, fused = method.fused(rows.target, outputs, method.log_prior(outputs.probabilities))
     return _as_array(conditional(outputs.probabilities)), _as_array(fused)
 
 

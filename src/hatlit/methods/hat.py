@@ -21,8 +21,8 @@ from hatlit.fusion.mixer import (
     conditional,
     divergence_from_prior,
     fuse,
+    log_prior,
     mixer_loss,
-    prior_weights,
 )
 from hatlit.injection.dictionary import KnowledgeDictionary, sharpen
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
     Attributes:
         view: (B, channels, *shape) as the student sees it.
         outputs: what the sources say.
-        prior: (B, N) what speaks for each of them before attention does.
+        log_prior: (B, N) what speaks for each of them before attention does.
         known: (B, K) what the dictionary holds.
         is_known: (B,) whether the student learns from that; of other rows it learns from the mixer as it is.
         alpha: () how much of the loss comes from there.
@@ -66,7 +66,7 @@ class Seen(NamedTuple):
 
     view: Tensor
     outputs: SourceOutputs
-    prior: Tensor
+    log_prior: Tensor
     known: Tensor
     is_known: Tensor
     alpha: Tensor
@@ -94,7 +94,7 @@ class HaT(StudentMethod):
     unread_options = ()
 
     alpha: Tensor
-    _priors: Tensor
+    _log_priors: Tensor
     _views: Tensor
     _labels: Tensor
     _labelled: Tensor
@@ -117,7 +117,7 @@ class HaT(StudentMethod):
         self.register_buffer("alpha", torch.tensor(0.0))
         said = bank.predictions(torch.arange(len(rows)))
         self.consensus = self._agree(said[recorded], rows.label[recorded])
-        self.register_buffer("_priors", self.prior(said), persistent=False)
+        self.register_buffer("_log_priors", self.log_prior(said), persistent=False)
         self.register_buffer("_views", rows.target[recorded], persistent=False)
         self.register_buffer("_labels", rows.label[recorded], persistent=False)
         self.register_buffer("_labelled", rows.labelled, persistent=False)
@@ -159,35 +159,36 @@ class HaT(StudentMethod):
         rows, recorded = batch.index, len(self._labels)
         known = self.dictionary(rows.clamp_max(recorded - 1))
         is_known = (rows < recorded) & (self.config.dictionary.when != "never")
-        return Seen(batch.target, self.bank(rows), self._priors[rows], known, is_known, self.alpha, batch.label)
+        return Seen(batch.target, self.bank(rows), self._log_priors[rows], known, is_known, self.alpha, batch.label)
 
     def cost(self, seen: Seen) -> dict[str, Tensor]:
         """One pass of the student serves both: its features ask the mixer, its logits learn from what was fused."""
         features, logits = self.student.both(seen.view)
         query = features.detach() if self.config.mixer.detach_query else features
-        weights, fused = self.mix(query, seen.outputs, seen.prior)
+        weights, fused = self.mix(query, seen.outputs, seen.log_prior)
         student = self._student_loss(features, logits, fused, seen)
         if self.mixer is None and self.bank.heads is None:
             return {"student": student}
-        return {"mixer": self._mixer_loss(weights, fused, seen.prior, seen.label), "student": student}
+        return {"mixer": self._mixer_loss(weights, fused, seen.log_prior, seen.label), "student": student}
 
-    def prior(self, probabilities: Tensor) -> Tensor:
-        """What speaks for each source before attention does: (B, N), up to a factor; from what they say (B, N, K)."""
+    def log_prior(self, probabilities: Tensor) -> Tensor:
+        """Log weights (B, N) that sources have before attention: how much of what they say (B, N, K) is about the
+        target's classes, times how far they agree."""
         known_mass = probabilities.sum(-1)
         if self.consensus is None:
-            return known_mass
-        return known_mass * self.consensus.agreement(conditional(probabilities))
+            return log_prior(known_mass)
+        return log_prior(known_mass * self.consensus.agreement(conditional(probabilities)))
 
-    def mix(self, student_features: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
+    def mix(self, student_features: Tensor, outputs: SourceOutputs, log_prior: Tensor) -> tuple[Tensor, Tensor]:
         """Weights of the sources (B, N) and fused predictions (B, K).
 
         Args:
             student_features: (B, feature_dim)
             outputs: what the sources say.
-            prior: (B, N) what speaks for each of them before attention does.
+            log_prior: (B, N) log weights before attention.
         """
         attend = self.mixer
-        weights = attend(student_features, outputs.features, prior) if attend else prior_weights(prior)
+        weights = attend(student_features, outputs.features, log_prior) if attend else log_prior.exp()
         return weights, fuse(weights, outputs.probabilities)
 
     def after_batch(self, batch: Batch) -> None:
@@ -247,17 +248,17 @@ class HaT(StudentMethod):
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""
         outputs = self.bank.ask(rows.source, rows.target)
-        weights, fused = self.fused(rows.target.to(self.device), outputs, self.prior(outputs.probabilities))
+        weights, fused = self.fused(rows.target.to(self.device), outputs, self.log_prior(outputs.probabilities))
         return fused.cpu(), weights.cpu()
 
     @torch.no_grad()
-    def fused(self, view: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
+    def fused(self, view: Tensor, outputs: SourceOutputs, log_prior: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
         was_training = self.student.training
         self.student.eval()
         features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
         self.student.train(was_training)
-        return self.mix(features, outputs, prior)
+        return self.mix(features, outputs, log_prior)
 
     def _agree(self, probabilities: Tensor, label: Tensor) -> Consensus | None:
         if self.config.mixer.prior == "uniform":
@@ -266,31 +267,29 @@ class HaT(StudentMethod):
         voices = voices_of(said, label, len(self.bank.sources)) if self.config.mixer.discount_experts else None
         return find_consensus(said, label, voices)
 
-    def _mixer_loss(self, weights: Tensor, fused: Tensor, prior: Tensor, label: Tensor) -> Tensor:
+    def _mixer_loss(self, weights: Tensor, fused: Tensor, log_prior: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED
         loss = mean_over_rows(mixer_loss(fused, label.clamp_min(0)), labelled)
         if self.config.mixer.prior_weight:
-            strayed = divergence_from_prior(weights, prior)
-            loss = loss + self.config.mixer.prior_weight * mean_over_rows(strayed, torch.ones_like(labelled))
+            loss = loss + self.config.mixer.prior_weight * mean_over_rows(divergence_from_prior(weights, log_prior))
         if self.bank.heads is not None:
             loss = loss + self.config.mixer.head_pull * self.bank.distance_to_start()
         return loss
 
     def _student_loss(self, features: Tensor, logits: Tensor, fused: Tensor, seen: Seen) -> Tensor:
         injection = self.config.injection
-        every_row = torch.ones_like(seen.label, dtype=torch.bool)
         knowledge = torch.where(seen.is_known.unsqueeze(1), seen.known, sharpen(fused.detach(), injection.sharpen))
-        told = injection.weight * mean_over_rows(distillation(logits, knowledge, injection.temperature), every_row)
+        told = injection.weight * mean_over_rows(distillation(logits, knowledge, injection.temperature))
         loss = self._injection_loss(mean_over_rows(*label_losses(logits, seen.label)), told, seen.alpha)
         if self.hint is not None:
             missed = self.hint(features, seen.outputs.features[: len(self.bank.sources)])
-            loss = loss + injection.hint_weight * mean_over_rows(missed, every_row)
+            loss = loss + injection.hint_weight * mean_over_rows(missed)
         return loss
 
     def _offer_knowledge(self) -> tuple[float, Tensor]:
         """Measures the mixer on the labelled few; returns its accuracy and the mean weight (N,) of each source."""
         few = self._labelled
-        weights, fused = self.fused(self._views[few], self.bank(few), self._priors[few])
+        weights, fused = self.fused(self._views[few], self.bank(few), self._log_priors[few])
         right = fused.argmax(-1) == self._labels[few]
         # Every process must open the gate or none, even where rounding differs between them.
         accuracy = self.trainer.strategy.broadcast(float(right.float().mean()))
@@ -310,7 +309,9 @@ class HaT(StudentMethod):
         mine = rows[trainer.global_rank * share : (trainer.global_rank + 1) * share]
         # A portion at a time, so that features which stay on disk do not come into memory all at once.
         portions = mine.split(ROWS_A_PASS)
-        fused = torch.cat([self.fused(self._views[some], self.bank(some), self._priors[some])[1] for some in portions])
+        fused = torch.cat(
+            [self.fused(self._views[some], self.bank(some), self._log_priors[some])[1] for some in portions]
+        )
         everywhere = fused.new_zeros(len(rows), fused.shape[-1])
         everywhere[mine] = fused
         return sum_over_processes(everywhere)
