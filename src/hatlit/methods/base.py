@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hatlit.config import OptimizerConfig, TrainConfig
+from hatlit.cuda_check import ask_briefly
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.registry import Registry
 from hatlit.students.skeletons import default_student
@@ -165,6 +166,7 @@ class TransferMethod(L.LightningModule, ABC):
 
     def optimizer_of(self, part: str, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         """What moves one part."""
+        ask_briefly()
         return torch.optim.AdamW([{"params": parameters, **self.optimizer_settings(part)}], fused=True)
 
     def schedules_of(self, optimizer: torch.optim.Optimizer, steps: int) -> list[Any]:
