@@ -28,7 +28,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
-from hatlit.fusion.mixer import CrossAttentionMixer, fuse, mixer_loss
+from hatlit.fusion.mixer import CrossAttentionMixer, fuse, log_prior, mixer_loss
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS, SelectedSource, TransferTask
 from hatlit.types import UNLABELLED
@@ -139,7 +139,7 @@ def hat_by_hand(setting: Setting, count: int) -> float:
             answers = [source.both(view) for source in sources]
         probabilities = torch.stack([logits.softmax(-1) for _, logits in answers], dim=1)
         features, logits = student.both(view)
-        weights = mixer(features.detach(), [one for one, _ in answers], probabilities.sum(-1))
+        weights = mixer(features.detach(), [one for one, _ in answers], log_prior(probabilities.sum(-1)))
         fused, known = fuse(weights, probabilities), label != UNLABELLED
         loss = mixer_loss(fused[known], label[known]).mean() + distillation(logits, fused.detach(), 1.0).mean()
         (loss + F.cross_entropy(logits[known], label[known])).backward()

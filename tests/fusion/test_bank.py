@@ -103,17 +103,41 @@ def test_half_the_digits_take_half_the_space_and_change_features_by_less_than_a_
     assert torch.equal(make_bank()(rows).features[0], exact.features[0]), "the exact ones are still there"
 
 
-def test_features_on_disk_are_those_in_memory():
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_features_on_disk_are_those_in_memory(dtype):
     rows = torch.tensor([3, 0, 7])
-    mapped = make_bank(train_heads=True, cache=CacheConfig(map_above=0))
-    held = make_bank(train_heads=True)
-    assert {name for name, _ in held.named_buffers()} - {name for name, _ in mapped.named_buffers()} == {
-        "features_0",
-        "features_1",
-    }
+    mapped = make_bank(train_heads=True, cache=CacheConfig(map_above=0, dtype=dtype))
+    held = make_bank(train_heads=True, cache=CacheConfig(dtype=dtype))
+    assert (held.get_buffer("features").shape, mapped.get_buffer("features").shape) == ((10, 4), (10, 0))
     for one, other in zip(mapped(rows).features, held(rows).features, strict=True):
         assert torch.equal(one, other)
     assert torch.equal(mapped(rows).probabilities, held(rows).probabilities)
+
+
+@pytest.mark.parametrize("train_heads", [False, True])
+def test_predictions_are_those_that_come_with_features(train_heads, monkeypatch):
+    monkeypatch.setattr("hatlit.fusion.bank.ROWS_A_PASS", 4)
+    bank, rows = make_bank(train_heads=train_heads), torch.tensor([3, 0, 7, 1, 2, 9])
+    predictions = bank.predictions(rows)
+    torch.testing.assert_close(predictions, bank(rows).probabilities.detach())
+    assert not predictions.requires_grad
+
+
+def test_some_features_may_be_on_disk_and_others_in_memory():
+    class Wide(Noisy):
+        def __init__(self, spec):
+            super().__init__(spec)
+            self.feature_dim, self.project = 3, nn.Linear(8 * spec.num_channels, 3)
+
+    torch.manual_seed(0)
+    rows = torch.tensor([3, 0, 7])
+    for order in ((Noisy, Wide), (Wide, Noisy)):
+        sources = [Classifier(order[0](RECORDED), 3), Classifier(order[1](SCALED), 2)]
+        between = 10 * 2.5 * 4 / 1e6  # bytes of ten rows of two features, and of three
+        some = make_bank(sources, cache=CacheConfig(map_above=between))
+        assert some.get_buffer("features").shape == (10, 2)
+        for one, other in zip(some(rows).features, make_bank(sources)(rows).features, strict=True):
+            assert torch.equal(one, other)
 
 
 def test_asking_about_training_rows_gives_what_is_stored():

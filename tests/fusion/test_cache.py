@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+import hatlit
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
-from hatlit.fusion.cache import cached_outputs, output_key, weights_hash
+from hatlit.fusion import cache
+from hatlit.fusion.cache import cached_outputs, output_key, own_code, weights_hash
 
 SPEC = InputSpec(modality="imu", channels=("x",), shape=(8,))
 
@@ -38,6 +40,109 @@ def test_key_depends_on_weights_view_recording_and_rows():
     }
     assert len(keys) == 6
     assert output_key(make(), SPEC, "rows") in keys
+
+
+def around(block):
+    """A source of the same class and weights in each case; what differs is the block inside."""
+    source = make()
+    source.encoder.block = block
+    return source
+
+
+def test_key_depends_on_the_code_of_every_block():
+    def with_relu():
+        class Block(torch.nn.Module):
+            def forward(self, view):
+                return view.relu()
+
+        return Block()
+
+    def with_tanh():
+        class Block(torch.nn.Module):
+            def forward(self, view):
+                return view.tanh()
+
+        return Block()
+
+    relu, tanh = around(with_relu()), around(with_tanh())
+    assert repr(relu) == repr(tanh)
+    assert weights_hash(relu) == weights_hash(tanh)
+    assert output_key(relu, SPEC, "rows") != output_key(tanh, SPEC, "rows")
+    assert output_key(relu, SPEC, "rows") == output_key(around(with_relu()), SPEC, "rows")
+
+
+def test_key_depends_on_what_a_block_inherits():
+    def block(turn):
+        bases = {"relu": Relu, "tanh": Tanh}
+        return type("Block", (bases[turn],), {})()
+
+    keys = {output_key(around(block(turn)), SPEC, "rows") for turn in ("relu", "tanh", "relu")}
+    assert len(keys) == 2
+
+
+class Relu(torch.nn.Module):
+    def forward(self, view):
+        return view.relu()
+
+
+class Tanh(torch.nn.Module):
+    def forward(self, view):
+        return view.tanh()
+
+
+def test_key_depends_on_settings_that_have_no_weights():
+    torch.manual_seed(0)
+    near, far = torch.nn.Conv1d(1, 1, 3, dilation=1), torch.nn.Conv1d(1, 1, 3, dilation=2)
+    far.load_state_dict(near.state_dict())
+    assert weights_hash(around(near)) == weights_hash(around(far))
+    assert output_key(around(near), SPEC, "rows") != output_key(around(far), SPEC, "rows")
+
+
+def test_key_does_not_depend_on_where_in_memory_a_setting_lies():
+    class Turned(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.turn = lambda view: view
+
+        def extra_repr(self):
+            return str(self.turn)
+
+    one, other = Turned(), Turned()
+    assert repr(one) != repr(other)
+    assert output_key(around(one), SPEC, "rows") == output_key(around(other), SPEC, "rows")
+
+
+def test_key_depends_on_the_code_of_hatlit(monkeypatch):
+    before = output_key(make(), SPEC, "rows")
+    monkeypatch.setattr(cache, "own_code", lambda: "of another release")
+    assert output_key(make(), SPEC, "rows") != before
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [
+        ("fusion/adapt.py", True),
+        ("methods/teachers.py", True),
+        ("datamodules/synthetic/imu.py", True),
+        ("api.py", False),
+    ],
+)
+def test_own_code_is_what_makes_outputs(tmp_path, changed, matters):
+    def hashed(content):
+        (tmp_path / changed).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / changed).write_text(content)
+        own_code.cache_clear()
+        return own_code(tmp_path)
+
+    assert (hashed("steps = 1") != hashed("steps = 2")) is matters
+
+
+def test_own_code_is_found_and_read_once():
+    names = {file.name for pattern in cache.MAKE_OUTPUTS for file in Path(hatlit.__file__).parent.glob(pattern)}
+    assert {"adapt.py", "bank.py", "teachers.py", "labels.py", "series.py", "imu.py"} <= names
+    own_code.cache_clear()
+    assert own_code() == own_code()
+    assert own_code.cache_info().misses == 1
 
 
 def test_one_changed_weight_changes_the_hash():

@@ -12,6 +12,7 @@ from hatlit.fusion.mixer import (
     conditional,
     divergence_from_prior,
     fuse,
+    log_prior,
     mixer_loss,
     prior_weights,
 )
@@ -78,14 +79,14 @@ def test_loss_is_the_negative_logarithm_of_the_right_class():
 def test_divergence_from_an_even_prior():
     weights = torch.tensor([[0.5, 0.5], [0.25, 0.75]], dtype=torch.float64)
     by_hand = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
-    assert divergence_from_prior(weights, torch.ones_like(weights)).tolist() == pytest.approx([0.0, by_hand])
+    assert divergence_from_prior(weights, log_prior(torch.ones_like(weights))).tolist() == pytest.approx([0.0, by_hand])
 
 
 def test_divergence_from_a_prior_that_does_not_sum_to_one():
     weights = torch.tensor([[0.25, 0.75], [0.5, 0.5]], dtype=torch.float64)
     prior = torch.tensor([[0.1, 0.3], [0.2, 0.6]], dtype=torch.float64)
     by_hand = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
-    assert divergence_from_prior(weights, prior).tolist() == pytest.approx([0.0, by_hand])
+    assert divergence_from_prior(weights, log_prior(prior)).tolist() == pytest.approx([0.0, by_hand])
 
 
 def test_a_prior_alone_gives_weights_in_its_own_proportions():
@@ -100,7 +101,7 @@ def test_conditional_predictions_sum_to_one_and_are_uniform_where_nothing_is_kno
 
 def test_first_weights_are_close_to_uniform():
     student, features, _ = inputs(sources=4)
-    weights = make_mixer(features)(student, features, torch.ones(5, 4, dtype=torch.float64))
+    weights = make_mixer(features)(student, features, log_prior(torch.ones(5, 4, dtype=torch.float64)))
     assert torch.allclose(weights, torch.full_like(weights, 0.25), atol=0.05)
 
 
@@ -109,7 +110,7 @@ def test_first_weights_are_close_to_uniform():
 def test_weights_and_fused_predictions_are_distributions(seed, sources, heads):
     student, features, probabilities = inputs(sources=sources, seed=seed)
     mixer = make_mixer(features, heads, seed)
-    weights = mixer(student * 50, features, probabilities.sum(-1))
+    weights = mixer(student * 50, features, log_prior(probabilities.sum(-1)))
     assert torch.allclose(weights.sum(-1), torch.ones(5, dtype=torch.float64))
     assert torch.allclose(fuse(weights, probabilities).sum(-1), torch.ones(5, dtype=torch.float64))
 
@@ -120,19 +121,32 @@ def test_permuting_the_sources_permutes_the_weights_and_leaves_the_fused_predict
     student, features, probabilities = inputs(sources=4, seed=seed)
     mixer = make_mixer(features, seed=seed)
     torch.nn.init.normal_(mixer.query.weight)
-    weights = mixer(student, features, probabilities.sum(-1))
+    weights = mixer(student, features, log_prior(probabilities.sum(-1)))
     permuted = CrossAttentionMixer(6, [features[n].shape[-1] for n in order], dim=8, heads=2).double()
     permuted.query = mixer.query
     permuted.keys = torch.nn.ModuleList(mixer.keys[n] for n in order)
-    again = permuted(student, [features[n] for n in order], probabilities[:, list(order)].sum(-1))
+    again = permuted(student, [features[n] for n in order], log_prior(probabilities[:, list(order)].sum(-1)))
     assert torch.allclose(again, weights[:, list(order)])
     assert torch.allclose(fuse(again, probabilities[:, list(order)]), fuse(weights, probabilities))
+
+
+def test_keys_computed_together_are_those_of_each_source_by_itself():
+    generator = torch.Generator().manual_seed(2)
+    widths = (3, 3, 5, 3, 4)
+    student, prior = torch.randn(5, 6, generator=generator).double(), torch.rand(5, 5, generator=generator).double()
+    features = [torch.randn(5, width, generator=generator).double() for width in widths]
+    mixer = make_mixer(features)
+    torch.nn.init.normal_(mixer.query.weight)
+    query = mixer.query(torch.nn.functional.layer_norm(student, (6,)))
+    keys = torch.stack([key(z) for key, z in zip(mixer.keys, features, strict=True)], dim=1)
+    logits = attention_logits(query.unflatten(-1, (2, 4)), keys.unflatten(-1, (2, 4)))
+    torch.testing.assert_close(mixer(student, features, log_prior(prior)), attention_weights(logits, prior))
 
 
 def test_gradient_reaches_every_parameter():
     student, features, probabilities = inputs()
     mixer = make_mixer(features)
-    weights = mixer(student, features, probabilities.sum(-1))
+    weights = mixer(student, features, log_prior(probabilities.sum(-1)))
     mixer_loss(fuse(weights, probabilities), torch.tensor([0, 1, 2, 3, 0])).mean().backward()
     for name, parameter in mixer.named_parameters():
         if name.startswith("keys") and name.endswith("bias"):
@@ -157,10 +171,10 @@ def test_mixer_learns_which_source_to_trust():
     mixer = CrossAttentionMixer(6, [3, 3], dim=8, heads=1)
     optimizer = torch.optim.Adam(mixer.parameters(), lr=0.05)
     for _ in range(150):
-        weights = mixer(student, features, probabilities.sum(-1))
+        weights = mixer(student, features, log_prior(probabilities.sum(-1)))
         loss = mixer_loss(fuse(weights, probabilities), label).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    fused = fuse(mixer(student, features, probabilities.sum(-1)), probabilities)
+    fused = fuse(mixer(student, features, log_prior(probabilities.sum(-1))), probabilities)
     assert (fused.argmax(-1) == label).float().mean() > 0.95

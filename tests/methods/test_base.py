@@ -54,6 +54,21 @@ def test_mean_over_no_rows_is_a_zero_that_can_go_backward():
     assert values.grad.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_without_a_mask_every_row_counts(monkeypatch, processes):
+    values = torch.tensor([1.0, 2.0, 6.0], requires_grad=True)
+    if processes == 2:  # the other one has a single row
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+        monkeypatch.setattr(torch.distributed, "all_reduce", lambda count: count.add_(1))
+    mean = mean_over_rows(values)
+    mean.backward()
+    rows = 3 if processes == 1 else 4
+    assert float(mean.detach()) == pytest.approx(processes * 9.0 / rows)
+    assert values.grad.tolist() == pytest.approx([processes / rows] * 3)
+    assert mean_over_rows(values, torch.ones(3, dtype=torch.bool)).item() == pytest.approx(mean.item())
+
+
 def test_two_processes_average_their_gradients_to_that_of_all_rows(monkeypatch):
     """One process has three labelled rows, the other has one; the mean of their means would be another number."""
     rows = torch.tensor([[1.0, 2.0, 3.0, 9.0], [0.5, 0.0, 0.0, 0.0]], dtype=torch.float64)

@@ -4,10 +4,11 @@ import torch
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
+from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.consensus import find_consensus
 from hatlit.fusion.experts import voices_of
-from hatlit.fusion.mixer import conditional
+from hatlit.fusion.mixer import conditional, log_prior
 from hatlit.injection.dictionary import sharpen
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS
@@ -74,7 +75,7 @@ def test_after_a_write_the_loss_is_labels_plus_dictionary(task):
 def test_dictionary_holds_the_fused_predictions_of_the_best_mixer(task):
     method = run(task(hat__injection__sharpen=1.0, trainer__max_epochs=1))
     everything = torch.arange(len(method.dictionary.entries))
-    _, fused = method.fused(method._views, method.bank(everything), method._priors[everything])
+    _, fused = method.fused(method._views, method.bank(everything), method._log_priors[everything])
     assert torch.allclose(method.dictionary.entries, fused, atol=1e-6)
     assert float(method.alpha) == float(method.dictionary.best)
 
@@ -118,7 +119,7 @@ def test_without_a_dictionary_nothing_is_written_yet_alpha_is_measured(task):
     assert method.dictionary.writes == 0
     assert torch.equal(method.dictionary.entries, uniform)
     few = method._labelled
-    _, fused = method.fused(method._views[few], method.bank(few), method._priors[few])
+    _, fused = method.fused(method._views[few], method.bank(few), method._log_priors[few])
     right = fused.argmax(-1) == method._labels[few]
     assert float(method.alpha) == pytest.approx(float(right.float().mean()))
     assert float(method.alpha) > 0
@@ -139,7 +140,7 @@ def test_without_a_dictionary_the_student_learns_from_the_mixer_as_it_is(task):
     for shift in (0.0, 1.0):
         method.mixer.query.bias.data.add_(shift)
         features, logits = method.student.both(batch.target)
-        _, fused = method.mix(features, method.bank(batch.index), method._priors[batch.index])
+        _, fused = method.mix(features, method.bank(batch.index), method._log_priors[batch.index])
         told = distillation(logits, sharpen(fused.detach(), 2.0)).mean()
         assert torch.allclose(method.losses(batch)["student"], from_labels + 0.5 * 3.0 * told, atol=1e-6)
 
@@ -177,16 +178,46 @@ def test_without_attention_the_heads_may_still_learn(task):
     torch.testing.assert_close(weights, torch.full_like(weights, 1 / 5))
 
 
+@pytest.mark.parametrize("prior", ["consensus", "uniform"])
+def test_features_on_disk_are_not_read_to_build_the_method_or_to_find_suspicious_sources(task, monkeypatch, prior):
+    made = task(cache__map_above=0.0, hat__mixer__prior=prior)
+
+    def refuse(bank, rows):
+        raise AssertionError("features were looked up")
+
+    monkeypatch.setattr(SourceBank, "_features", refuse)
+    method = HaT.build(made)
+    method.suspicious()
+    with pytest.raises(AssertionError, match="looked up"):
+        method.bank(torch.arange(2))
+
+
+def test_features_on_disk_are_read_in_portions(task, monkeypatch):
+    read, look_up = [], SourceBank._features
+    monkeypatch.setattr("hatlit.methods.hat.ROWS_A_PASS", 10)
+    monkeypatch.setattr("hatlit.fusion.bank.ROWS_A_PASS", 10)
+
+    def count(bank, rows):
+        read.append(len(rows))
+        return look_up(bank, rows)
+
+    monkeypatch.setattr(SourceBank, "_features", count)
+    method = run(task(cache__map_above=0.0, hat__mixer__train_heads=True, trainer__max_epochs=1))
+    method.suspicious()
+    assert method.dictionary.writes > 0
+    assert max(read) <= 16  # a batch
+
+
 def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on(task):
     method = HaT.build(task())
     assert method.bank.names == ("source-0", "source-1", "source-2", "own-expert-0", "own-expert-1")
     recorded = torch.arange(len(method._labels))
     said = conditional(method.bank(recorded).probabilities)
     consensus = find_consensus(said, method._labels, voices_of(said, method._labels, num_sources=3))
-    everything = method.bank(torch.arange(len(method._priors))).probabilities
-    torch.testing.assert_close(method._priors, consensus.agreement(everything))
+    everything = method.bank(torch.arange(len(method._log_priors))).probabilities
+    torch.testing.assert_close(method._log_priors, log_prior(consensus.agreement(everything)))
     even = HaT.build(task(hat__mixer__prior="uniform"))
-    torch.testing.assert_close(even._priors, torch.ones_like(even._priors))
+    torch.testing.assert_close(even._log_priors.exp(), torch.full_like(even._log_priors, 1 / 5))
 
 
 def test_experts_may_be_heard_in_full(task):
@@ -198,14 +229,14 @@ def test_blends_are_asked_about_and_taught_as_the_mixer_says_now(task):
     method = run(task(hat__injection__blends=2, trainer__max_epochs=1))
     recorded = len(method._labels)
     assert len(method.dictionary.entries) == recorded
-    assert len(method._priors) == 3 * recorded
+    assert len(method._log_priors) == 3 * recorded
     rows = torch.tensor([0, recorded, 2 * recorded + 5])
     labels = torch.full((3,), UNLABELLED)
     seen = method.look_up(Batch(rows, method._views, method._views[:3], labels))
     assert seen.is_known.tolist() == [True, False, False]
     torch.testing.assert_close(seen.known[0], method.dictionary.entries[0])
     features, logits = method.student.both(seen.view)
-    _, fused = method.mix(features, seen.outputs, seen.prior)
+    _, fused = method.mix(features, seen.outputs, seen.log_prior)
     taught = torch.stack([method.dictionary.entries[0], fused[1], fused[2]])
     method.alpha.fill_(1.0)
     method.hint = None
@@ -221,7 +252,9 @@ def test_what_is_known_of_a_blend_is_what_the_sources_say_of_it(task):
     outputs = method.bank.ask(rows.source[blends], rows.target[blends])
     kept = method.bank(torch.arange(len(rows))[blends])
     torch.testing.assert_close(kept.probabilities, outputs.probabilities, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(method._priors[blends], method.prior(outputs), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        method._log_priors[blends], method.log_prior(outputs.probabilities), atol=1e-5, rtol=1e-4
+    )
 
 
 def test_of_many_rows_there_are_fewer_blends(task, monkeypatch):
@@ -236,7 +269,7 @@ def test_of_many_rows_there_are_fewer_blends(task, monkeypatch):
 def test_without_blends_all_is_recorded(task):
     made = task(hat__injection__blends=0)
     method = HaT.build(made)
-    assert len(method.rows(made)) == len(method._labels) == len(method._priors)
+    assert len(method.rows(made)) == len(method._labels) == len(method._log_priors)
 
 
 def test_without_attention_each_source_counts_as_its_prior_says(task):
@@ -244,8 +277,8 @@ def test_without_attention_each_source_counts_as_its_prior_says(task):
     method = run(made)
     rows = made.target.test_rows(method.view)
     _, weights = method.explain(rows)
-    prior = method.prior(method.bank.ask(rows.source, rows.target))
-    torch.testing.assert_close(weights, prior / prior.sum(-1, keepdim=True))
+    prior = method.log_prior(method.bank.ask(rows.source, rows.target).probabilities).exp()
+    torch.testing.assert_close(weights, prior)
 
 
 def test_the_hint_is_about_the_sources_alone(task):

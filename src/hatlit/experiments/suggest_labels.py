@@ -165,14 +165,14 @@ def _fused_by_mixer(task: TransferTask, reopened: Reopened) -> tuple[np.ndarray,
         method.load_state_dict(kept["state_dict"])
     rows = task.target.rows(method.view)
     outputs = method.bank(torch.arange(len(rows)))
-    _, fused = method.fused(rows.target, outputs, method.prior(outputs))
+    _, fused = method.fused(rows.target, outputs, method.log_prior(outputs.probabilities))
     return _as_array(conditional(outputs.probabilities)), _as_array(fused)
 
 
 def _fused_alike(task: TransferTask) -> tuple[np.ndarray, np.ndarray]:
     """What the sources (N, M, K) of another method say, and their mean (N, K)."""
-    outputs = frozen_bank(task)(torch.arange(len(task.target.train_labels)))
-    members = _as_array(conditional(outputs.probabilities))
+    probabilities = frozen_bank(task).predictions(torch.arange(len(task.target.train_labels)))
+    members = _as_array(conditional(probabilities))
     return members, members.mean(axis=1)
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hatlit.config import AdaptConfig
+from hatlit.cuda_check import ask_briefly
 from hatlit.encoders.base import Classifier
 
 #: Labelled rows a step; more than a handful of labels are taken in random portions.
@@ -138,6 +139,7 @@ def _tune(
     for parameter in moving:
         parameter.requires_grad_(True)
     start = [parameter.detach().clone() for parameter in moving]
+    ask_briefly()
     optimizer = torch.optim.Adam(moving, lr=config.learning_rate, fused=True)
     others, classes = unlabelled or Unlabelled(view[:0], torch.arange(0))
     portion = min(MOST_UNLABELLED, max(FEWEST_UNLABELLED, 2 * len(classes)), source.input_spec.rows_a_pass)

@@ -117,10 +117,7 @@ class SourceBank(nn.Module):
         for number, entry in enumerate(entries):
             self._keep("mean", number, entry["mean"])
             self._keep("std", number, entry["std"])
-            if entry["features"].nbytes > limit:  # no buffer, so that it stays on disk wherever the others move
-                setattr(self, f"features_{number}", entry["features"])
-            else:
-                self._keep("features", number, entry["features"])
+        self._keep_features([entry["features"] for entry in entries], limit)
         self.register_buffer("probabilities", self._aligned([one["logits"] for one in entries]), persistent=False)
 
     def __len__(self) -> int:
@@ -138,10 +135,20 @@ class SourceBank(nn.Module):
 
     def forward(self, rows: Tensor) -> SourceOutputs:
         """Looks up the outputs on training rows (B,)."""
-        features = [self._features(number, rows) for number in range(len(self))]
+        features = self._features(rows)
         if self.heads is None:
             return SourceOutputs(features, self.get_buffer("probabilities")[rows])
         return SourceOutputs(features, self._aligned(self._answers_of_heads(features)))
+
+    @torch.no_grad()
+    def predictions(self, rows: Tensor) -> Tensor:
+        """The probabilities (B, N, K) on training rows (B,), of which there may be many: no features are looked up.
+
+        Heads that learn need them, and get them for a portion of the rows at a time.
+        """
+        if self.heads is None:
+            return self.get_buffer("probabilities")[rows]
+        return torch.cat([self(portion).probabilities for portion in rows.split(ROWS_A_PASS)])
 
     def ask(self, samples: Tensor, views: Tensor | None = None) -> SourceOutputs:
         """Runs the sources on other recorded samples, such as the test part, and the experts on their views of them.
@@ -207,9 +214,23 @@ class SourceBank(nn.Module):
     def _standardise(self, features: Tensor, number: int) -> Tensor:
         return (features - self._kept("mean", number)) / self._kept("std", number)
 
-    def _features(self, number: int, rows: Tensor) -> Tensor:
-        kept: Tensor = getattr(self, f"features_{number}")
-        return kept[rows.to(kept.device)].to(self._kept("mean", number))  # where and as what the rest is
+    def _keep_features(self, features: list[Tensor], limit: int) -> None:
+        """Keeps what is to be looked up: large ones, one a source, on disk, and all others side by side in memory."""
+        # No buffers, so that they stay on disk wherever the others move.
+        self._mapped = {number: one for number, one in enumerate(features) if one.nbytes > limit}
+        held = [one for number, one in enumerate(features) if number not in self._mapped]
+        self._held_dims = [one.shape[-1] for one in held]
+        self.register_buffer("features", torch.cat([features[0][:, :0], *held], dim=-1), persistent=False)
+
+    def _features(self, rows: Tensor) -> list[Tensor]:
+        """One (B, feature_dim_i) a source: those in memory are looked up all at once, those on disk one by one."""
+        held = iter(self.get_buffer("features").index_select(0, rows).split(self._held_dims, dim=-1))
+        found = [self._read(number, rows) if number in self._mapped else next(held) for number in range(len(self))]
+        probabilities = self.get_buffer("probabilities")
+        return [features.to(probabilities) for features in found]  # where and as what all else is
+
+    def _read(self, number: int, rows: Tensor) -> Tensor:
+        return self._mapped[number][rows.cpu()]
 
     def _keep(self, kind: str, number: int, tensor: Tensor) -> None:
         self.register_buffer(f"{kind}_{number}", tensor, persistent=False)
@@ -220,7 +241,8 @@ class SourceBank(nn.Module):
 
 def _is_sound(outputs: dict[str, Tensor]) -> bool:
     finite = outputs["mean"].isfinite().all() and outputs["std"].isfinite().all()
-    return bool(finite and are_sound(outputs["features"], outputs["logits"]).all())
+    portions = zip(outputs["features"].split(ROWS_A_PASS), outputs["logits"].split(ROWS_A_PASS), strict=True)
+    return bool(finite and all(are_sound(features, logits).all() for features, logits in portions))
 
 
 def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:

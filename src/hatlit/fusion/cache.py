@@ -7,7 +7,9 @@ import hashlib
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +18,16 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from hatlit.encoders.base import Classifier, InputSpec
-from hatlit.files import cache_folder, write_atomically
+from hatlit.files import cache_folder, file_hash, write_atomically
+
+#: Files of hatlit whose code has a say in outputs and in adapted weights.
+MAKE_OUTPUTS = (
+    "datamodules/**/*.py",
+    "encoders/**/*.py",
+    "fusion/**/*.py",
+    "methods/teachers.py",
+    "selection/labels.py",
+)
 
 
 def weights_hash(source: Classifier) -> str:
@@ -30,19 +41,39 @@ def weights_hash(source: Classifier) -> str:
 
 
 def code_of(encoder: nn.Module) -> str:
-    """The code of an encoder's class, as far as it can be read, and the version of hatlit for all that it calls."""
+    """All that an encoder's outputs depend on beside its weights, as far as it can be read.
+
+    The code of each class that it is made of, the settings that it prints (a dilation changes no weight), and hatlit's
+    own code. Torch's is taken as given.
+    """
+    classes = {one for module in encoder.modules() for one in type(module).__mro__}
+    foreign = [one for one in classes if one.__module__.partition(".")[0] not in ("builtins", "hatlit", "torch")]
+    settings = re.sub(r" at 0x[0-9a-f]+", "", repr(encoder))  # an address is another one in each process
+    return "\n".join([version("hatlit"), own_code(), settings, *sorted(_source_of(one) for one in foreign)])
+
+
+@cache
+def own_code(package: Path = Path(__file__).parents[1]) -> str:
+    """A hash of those files of hatlit that have a say in what sources see, how they adapt and what they answer."""
+    files = sorted(file for pattern in MAKE_OUTPUTS for file in package.glob(pattern))
+    contents = [f"{file.relative_to(package).as_posix()} {file_hash(file)}" for file in files]
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+
+
+@cache
+def _source_of(kind: type) -> str:
     try:
-        source = inspect.getsource(type(encoder))
+        return inspect.getsource(kind)
     except (OSError, TypeError):
-        source = type(encoder).__qualname__
-    return f"{version('hatlit')}\n{source}"
+        return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def output_key(source: Classifier, recorded: InputSpec, rows_fingerprint: str, form: str = "") -> str:
     """Names the outputs of one source on given rows.
 
-    It depends on the weights, the encoder's code, the view the source wants, the recorded form, the rows, and the form
-    in which the outputs are kept. If any of them changes, so does the key, and the outputs are computed anew.
+    It depends on the weights, the code of all that the encoder is made of, the view the source wants, the recorded
+    form, the rows, and the form in which the outputs are kept. If any of them changes, so does the key, and the outputs
+    are computed anew.
     """
     parts = (
         weights_hash(source),

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hatlit.config import ExpertsConfig
+from hatlit.cuda_check import ask_briefly
 from hatlit.datamodules.base import MODALITIES
 from hatlit.encoders.base import Classifier
 from hatlit.fusion.adapt import ROWS_A_STEP, freeze
@@ -48,6 +49,7 @@ def train_expert(
     generator = torch.Generator().manual_seed(seed)
     change = MODALITIES.get(model.input_spec.modality).augment
     copies = -(-FEWEST_ROWS_A_STEP // len(label))
+    ask_briefly()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, config.steps))
     model.train()

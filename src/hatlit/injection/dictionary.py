@@ -20,7 +20,12 @@ def gate_opens(accuracy: float, best: float, config: DictionaryConfig) -> bool:
 
 
 def sharpen(fused: Tensor, power: float) -> Tensor:
-    """p^power, renormalised: fused (B, K) in, (B, K) out. A power above one makes predictions bolder."""
+    """p^power, renormalised: fused (B, K) in, (B, K) out. A power above one makes predictions bolder.
+
+    At a power of one, rows stay as they are: they sum to one already.
+    """
+    if power == 1:
+        return fused
     raised = fused.clamp_min(0).pow(power)
     return raised / raised.sum(-1, keepdim=True).clamp_min(torch.finfo(raised.dtype).tiny)
 

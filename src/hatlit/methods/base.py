@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hatlit.config import OptimizerConfig, TrainConfig
+from hatlit.cuda_check import ask_briefly
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.registry import Registry
 from hatlit.students.skeletons import default_student
@@ -168,6 +169,7 @@ class TransferMethod(L.LightningModule, ABC):
 
     def optimizer_of(self, part: str, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         """What moves one part."""
+        ask_briefly()
         return torch.optim.AdamW([{"params": parameters, **self.optimizer_settings(part)}], fused=True)
 
     def schedules_of(self, optimizer: torch.optim.Optimizer, steps: int) -> list[Any]:
@@ -182,7 +184,7 @@ class TransferMethod(L.LightningModule, ABC):
         every = self.optimizer_config.accumulate
         self.manual_backward(torch.stack(list(losses.values())).sum() / self._group_size(batch_idx))
         for name, loss in losses.items():
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + loss.detach()
+            self._sums[name] = self._sums.get(name, 0.0) + loss.detach()
         self._batches += 1
         if (batch_idx + 1) % every == 0 or self.trainer.is_last_batch:
             self._step()
@@ -327,12 +329,17 @@ def label_losses(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     return F.cross_entropy(logits, label, ignore_index=UNLABELLED, reduction="none"), label != UNLABELLED
 
 
-def mean_over_rows(values: Tensor, mask: Tensor) -> Tensor:
+def mean_over_rows(values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean of the masked values (B,) over all processes; zero, but part of the graph, where no row counts.
+
+    Without a mask all rows count.
 
     Every process divides by the global count, and by its own share of the gradient averaging that DDP does, so that the
     averaged gradient is the one a single process would have computed.
     """
+    if mask is None and _world_size() == 1:
+        return values.mean()
+    mask = torch.ones_like(values, dtype=torch.bool) if mask is None else mask
     count = sum_over_processes(mask.sum())
     return torch.where(mask, values, torch.zeros_like(values)).sum() * _world_size() / count.clamp_min(1)
 

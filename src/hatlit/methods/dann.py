@@ -96,7 +96,7 @@ class Dann(StudentMethod):
         told_apart = F.binary_cross_entropy_with_logits(domain, is_target.to(domain), reduction="none")
         student = mean_over_rows(*label_losses(of_target, batch.label))
         return {
-            "discriminator": mean_over_rows(told_apart, torch.ones_like(is_target)),
+            "discriminator": mean_over_rows(told_apart),
             "student": student + mean_over_rows(*label_losses(of_sources, labels)),
         }
 

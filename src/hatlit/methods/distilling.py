@@ -115,10 +115,9 @@ class DistillingMethod(StudentMethod):
             told: (B,) divergence from what is taught.
             missed: (B,) loss of the hint; None where there is none.
         """
-        every_row = torch.ones_like(lesson.label, dtype=torch.bool)
         loss = mean_over_rows(*label_losses(lesson.logits, lesson.label))
-        loss = loss + self.config.weight * mean_over_rows(told, every_row)
-        return loss if missed is None else loss + self.config.hint_weight * mean_over_rows(missed, every_row)
+        loss = loss + self.config.weight * mean_over_rows(told)
+        return loss if missed is None else loss + self.config.hint_weight * mean_over_rows(missed)
 
     def lesson(self, batch: Batch) -> Lesson:
         """Asks student and sources about a batch."""

@@ -21,8 +21,8 @@ from hatlit.fusion.mixer import (
     conditional,
     divergence_from_prior,
     fuse,
+    log_prior,
     mixer_loss,
-    prior_weights,
 )
 from hatlit.injection.dictionary import KnowledgeDictionary, sharpen
 from hatlit.injection.losses.base import INJECTION_LOSSES
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
     Attributes:
         view: (B, channels, *shape) as the student sees it.
         outputs: what the sources say.
-        prior: (B, N) what speaks for each of them before attention does.
+        log_prior: (B, N) what speaks for each of them before attention does.
         known: (B, K) what the dictionary holds.
         is_known: (B,) whether the student learns from that; of other rows it learns from the mixer as it is.
         alpha: () how much of the loss comes from there.
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
 
     view: Tensor
     outputs: SourceOutputs
-    prior: Tensor
+    log_prior: Tensor
     known: Tensor
     is_known: Tensor
     alpha: Tensor
@@ -96,7 +96,7 @@ class HaT(StudentMethod):
     unread_options = ()
 
     alpha: Tensor
-    _priors: Tensor
+    _log_priors: Tensor
     _views: Tensor
     _labels: Tensor
     _labelled: Tensor
@@ -117,9 +117,9 @@ class HaT(StudentMethod):
         self._alpha_of = SCHEDULES.get(config.injection.schedule)
         self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
         self.register_buffer("alpha", torch.tensor(0.0))
-        outputs = bank(torch.arange(len(rows)))
-        self.consensus = self._agree(bank(torch.arange(rows.num_recorded)), rows.label[recorded])
-        self.register_buffer("_priors", self.prior(outputs).detach(), persistent=False)
+        said = bank.predictions(torch.arange(len(rows)))
+        self.consensus = self._agree(said[recorded], rows.label[recorded])
+        self.register_buffer("_log_priors", self.log_prior(said), persistent=False)
         self.register_buffer("_views", rows.target[recorded], persistent=False)
         self.register_buffer("_labels", rows.label[recorded], persistent=False)
         self.register_buffer("_labelled", rows.labelled, persistent=False)
@@ -161,34 +161,36 @@ class HaT(StudentMethod):
         rows, recorded = batch.index, len(self._labels)
         known = self.dictionary(rows.clamp_max(recorded - 1))
         is_known = (rows < recorded) & (self.config.dictionary.when != "never")
-        return Seen(batch.target, self.bank(rows), self._priors[rows], known, is_known, self.alpha, batch.label)
+        return Seen(batch.target, self.bank(rows), self._log_priors[rows], known, is_known, self.alpha, batch.label)
 
     def cost(self, seen: Seen) -> dict[str, Tensor]:
         """One pass of the student serves both: its features ask the mixer, its logits learn from what was fused."""
         features, logits = self.student.both(seen.view)
         query = features.detach() if self.config.mixer.detach_query else features
-        weights, fused = self.mix(query, seen.outputs, seen.prior)
+        weights, fused = self.mix(query, seen.outputs, seen.log_prior)
         student = self._student_loss(features, logits, fused, seen)
         if self.mixer is None and self.bank.heads is None:
             return {"student": student}
-        return {"mixer": self._mixer_loss(weights, fused, seen.prior, seen.label), "student": student}
+        return {"mixer": self._mixer_loss(weights, fused, seen.log_prior, seen.label), "student": student}
 
-    def prior(self, outputs: SourceOutputs) -> Tensor:
-        """What speaks for each source before attention does: (B, N), up to a factor."""
+    def log_prior(self, probabilities: Tensor) -> Tensor:
+        """Log weights (B, N) that sources have before attention: how much of what they say (B, N, K) is about the
+        target's classes, times how far they agree."""
+        known_mass = probabilities.sum(-1)
         if self.consensus is None:
-            return outputs.known_mass
-        return outputs.known_mass * self.consensus.agreement(conditional(outputs.probabilities))
+            return log_prior(known_mass)
+        return log_prior(known_mass * self.consensus.agreement(conditional(probabilities)))
 
-    def mix(self, student_features: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
+    def mix(self, student_features: Tensor, outputs: SourceOutputs, log_prior: Tensor) -> tuple[Tensor, Tensor]:
         """Weights of the sources (B, N) and fused predictions (B, K).
 
         Args:
             student_features: (B, feature_dim)
             outputs: what the sources say.
-            prior: (B, N) what speaks for each of them before attention does.
+            log_prior: (B, N) log weights before attention.
         """
         attend = self.mixer
-        weights = attend(student_features, outputs.features, prior) if attend else prior_weights(prior)
+        weights = attend(student_features, outputs.features, log_prior) if attend else log_prior.exp()
         return weights, fuse(weights, outputs.probabilities)
 
     def after_batch(self, batch: Batch) -> None:
@@ -237,9 +239,9 @@ class HaT(StudentMethod):
         found = dict.fromkeys(self.bank.left_out, "answers with numbers that are not finite or far too large")
         if self.consensus is None:
             return found
-        outputs = self.bank(torch.arange(len(self._labels), device=self._labels.device))
+        probabilities = self.bank.predictions(torch.arange(len(self._labels), device=self._labels.device))
         known = torch.tensor([[column != UNKNOWN for column in columns] for columns in self.bank.columns])
-        ahead = self.consensus.better_than_chance(conditional(outputs.probabilities), known.to(self._labels.device))
+        ahead = self.consensus.better_than_chance(conditional(probabilities), known.to(self._labels.device))
         for name, far in zip(self.bank.names[: len(self.bank.sources)], ahead.tolist(), strict=False):
             if far < NEAR_CHANCE:
                 found[name] = f"agrees with the others hardly more often than chance ({far:.0%} of the way from there)"
@@ -248,45 +250,43 @@ class HaT(StudentMethod):
     def explain(self, rows: TargetRows) -> tuple[Tensor, Tensor]:
         """What the mixer makes of given rows: fused predictions (N, K) and weights of the sources (N, N_p)."""
         outputs = self.bank.ask(rows.source, rows.target)
-        weights, fused = self.fused(rows.target.to(self.device), outputs, self.prior(outputs))
+        weights, fused = self.fused(rows.target.to(self.device), outputs, self.log_prior(outputs.probabilities))
         return fused.cpu(), weights.cpu()
 
     @torch.no_grad()
-    def fused(self, view: Tensor, outputs: SourceOutputs, prior: Tensor) -> tuple[Tensor, Tensor]:
+    def fused(self, view: Tensor, outputs: SourceOutputs, log_prior: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
         was_training = self.student.training
         self.student.eval()
         features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
         self.student.train(was_training)
-        return self.mix(features, outputs, prior)
+        return self.mix(features, outputs, log_prior)
 
     @part("consensus")
-    def _agree(self, outputs: SourceOutputs, label: Tensor) -> Consensus | None:
+    def _agree(self, probabilities: Tensor, label: Tensor) -> Consensus | None:
         if self.config.mixer.prior == "uniform":
             return None
-        said = conditional(outputs.probabilities)
+        said = conditional(probabilities)
         voices = voices_of(said, label, len(self.bank.sources)) if self.config.mixer.discount_experts else None
         return find_consensus(said, label, voices)
 
-    def _mixer_loss(self, weights: Tensor, fused: Tensor, prior: Tensor, label: Tensor) -> Tensor:
+    def _mixer_loss(self, weights: Tensor, fused: Tensor, log_prior: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED
         loss = mean_over_rows(mixer_loss(fused, label.clamp_min(0)), labelled)
         if self.config.mixer.prior_weight:
-            strayed = divergence_from_prior(weights, prior)
-            loss = loss + self.config.mixer.prior_weight * mean_over_rows(strayed, torch.ones_like(labelled))
+            loss = loss + self.config.mixer.prior_weight * mean_over_rows(divergence_from_prior(weights, log_prior))
         if self.bank.heads is not None:
             loss = loss + self.config.mixer.head_pull * self.bank.distance_to_start()
         return loss
 
     def _student_loss(self, features: Tensor, logits: Tensor, fused: Tensor, seen: Seen) -> Tensor:
         injection = self.config.injection
-        every_row = torch.ones_like(seen.label, dtype=torch.bool)
         knowledge = torch.where(seen.is_known.unsqueeze(1), seen.known, sharpen(fused.detach(), injection.sharpen))
-        told = injection.weight * mean_over_rows(distillation(logits, knowledge, injection.temperature), every_row)
+        told = injection.weight * mean_over_rows(distillation(logits, knowledge, injection.temperature))
         loss = self._injection_loss(mean_over_rows(*label_losses(logits, seen.label)), told, seen.alpha)
         if self.hint is not None:
             missed = self.hint(features, seen.outputs.features[: len(self.bank.sources)])
-            loss = loss + injection.hint_weight * mean_over_rows(missed, every_row)
+            loss = loss + injection.hint_weight * mean_over_rows(missed)
         return loss
 
     def _offer_knowledge(self) -> tuple[float, Tensor]:
@@ -294,8 +294,8 @@ class HaT(StudentMethod):
 
         Where nothing is labelled, the accuracy is what it would be if the mixer were right as often as it is sure.
         """
-        few = self._labelled if len(self._labelled) else torch.arange(len(self._labels), device=self._labels.device)
-        weights, fused = self.fused(self._views[few], self.bank(few), self._priors[few])
+        few = self._labelled if len(self._labelled) else self._some_rows()
+        weights, fused = self.fused(self._views[few], self.bank(few), self._log_priors[few])
         surest, said = fused.max(-1)
         right = (said == self._labels[few]).float() if len(self._labelled) else surest
         # Every process must open the gate or none, even where rounding differs between them.
@@ -309,12 +309,21 @@ class HaT(StudentMethod):
         self.alpha.fill_(self._alpha_of(accuracy, fused.shape[-1]))
         return accuracy, weights.mean(0)
 
+    def _some_rows(self) -> Tensor:
+        """Numbers of up to ``ROWS_A_PASS`` training rows, evenly spread."""
+        count = len(self._labels)
+        return torch.arange(0, count, -(-count // ROWS_A_PASS), device=self._labels.device)
+
     def _fused_everywhere(self) -> Tensor:
         """Fused predictions (rows, K) on all training rows; several processes share the work and get the same."""
         rows, trainer = torch.arange(len(self._labels), device=self._labels.device), self.trainer
         share = -(-len(rows) // trainer.world_size)
         mine = rows[trainer.global_rank * share : (trainer.global_rank + 1) * share]
-        _, fused = self.fused(self._views[mine], self.bank(mine), self._priors[mine])
+        # A portion at a time, so that features which stay on disk do not come into memory all at once.
+        portions = mine.split(ROWS_A_PASS)
+        fused = torch.cat(
+            [self.fused(self._views[some], self.bank(some), self._log_priors[some])[1] for some in portions]
+        )
         everywhere = fused.new_zeros(len(rows), fused.shape[-1])
         everywhere[mine] = fused
         return sum_over_processes(everywhere)

@@ -51,7 +51,7 @@ class KnFu(DistillingMethod):
         """Compares each source's mean prediction with the labelled few."""
         method = super().build(task)
         labels = task.target.train_labels
-        said = method.bank(torch.arange(len(labels))).probabilities
+        said = method.bank.predictions(torch.arange(len(labels)))
         shares = torch.bincount(labels[labels != UNLABELLED], minlength=task.num_classes).to(said)
         method.effectiveness.copy_(log_effectiveness(mean_prediction(said), shares / shares.sum()))
         return method

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hatlit.config import SourcesConfig
+from hatlit.cuda_check import ask_briefly
 from hatlit.encoders.base import Classifier
 
 
@@ -75,6 +76,7 @@ class _SourceTraining(lightning.LightningModule):
         return F.cross_entropy(self.model(view), label)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        ask_briefly()
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
         )

@@ -19,8 +19,15 @@ def distillation(logits: Tensor, taught: Tensor, temperature: float = 1.0) -> Te
     Returns:
         (B,)
     """
-    softened = taught if temperature == 1 else F.softmax(taught.clamp_min(1e-12).log() / temperature, dim=-1)
-    student = F.log_softmax(logits / temperature, dim=-1)
-    # What F.kl_div computes, which knows no way to do it for many students at a time.
-    entropy = softened * softened.clamp_min(torch.finfo(softened.dtype).tiny).log()
-    return temperature**2 * (entropy - softened * student).sum(-1)
+    if temperature == 1:
+        return _divergence(taught, F.log_softmax(logits, dim=-1))
+    softened = F.softmax(taught.clamp_min(1e-12).log() / temperature, dim=-1)
+    return temperature**2 * _divergence(softened, F.log_softmax(logits / temperature, dim=-1))
+
+
+def _divergence(taught: Tensor, student: Tensor) -> Tensor:
+    """KL of each row between probabilities (B, K) and the logarithms (B, K) of the student's: (B,).
+
+    What F.kl_div computes, which knows no way to do it for many students at a time.
+    """
+    return (taught * (taught.clamp_min(torch.finfo(taught.dtype).tiny).log() - student)).sum(-1)
