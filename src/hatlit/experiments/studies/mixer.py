@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hatlit.experiments.report.drawing import new_figure
 from hatlit.experiments.study import Row, Study, StudyTask, register_study
-from hatlit.experiments.study_figures import add_legend, draw_points
+from hatlit.experiments.study_figures import Place, add_legend, draw_points
 from hatlit.experiments.study_runs import (
     Variant,
     accuracy_table,
@@ -62,7 +62,7 @@ class Mixer(Study):
     def figure(self, rows: Sequence[Row], where: str) -> Figure:
         """A picture a part, with one point a pair of target and seed; above the line the part helps."""
         figure = new_figure(11, 6.2, "What attention and consensus are worth", where)
-        sides = ("outside lower left", "outside lower right")
+        sides: tuple[Place, Place] = ("outside lower left", "outside lower right")
         for axes, side, (part, cases) in zip(figure.subplots(1, 2), sides, WORTH.items(), strict=True):
             draw_points(axes, {name: paired(rows, *methods)[::-1] for name, methods in cases.items()})
             name = part.lower()
