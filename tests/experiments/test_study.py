@@ -13,6 +13,7 @@ from hatlit.cli.runs import STUDIES as FILES
 from hatlit.config import LabelsConfig, StudyConfig
 from hatlit.errors import InputError
 from hatlit.experiments import pool, study_runs
+from hatlit.experiments.studies.mixer import WORTH
 from hatlit.experiments.study import STUDIES, as_csv, changed_options, check_options
 from hatlit.experiments.study_runs import Variant, correlation, run_variants
 from hatlit.experiments.study_sources import num_chosen, rank_correlation, true_accuracy
@@ -231,7 +232,8 @@ def told(name, rows):
         for method, value in {(row["method"], row["value"]) for row in rows}
     }
     if name == "mixer":
-        return [f"{100 * (mean['hat', 'all'] - mean['hat_equal_weights', 'all']):+.1f} points"]
+        pairs = [pair for cases in WORTH.values() for pair in cases.values()]
+        return [f"{100 * (mean[one, 'all'] - mean[other, 'all']):+.1f} points" for one, other in pairs]
     if name == "skeletons":
         gaps = []
         for target in ("ann", "bob"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from hatlit.datamodules.base import Domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
-from hatlit.experiments.fitting import fit, make_trainer
+from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, fit, make_trainer
 from hatlit.methods.base import METHODS, StudentMethod, TransferMethod, TransferTask
 
 NAMES = METHODS.names()
@@ -70,6 +72,29 @@ def test_neither_test_samples_nor_unlabelled_labels_reach_training(task, name: s
     changed = trained(replace(made, target=with_other_secrets(made.target)))
     rows = made.target.test_rows(honest.view)
     assert torch.equal(honest.predict(rows), changed.predict(rows))
+
+
+@pytest.mark.parametrize("name", ["dann", "fixmatch"])
+def test_what_is_remembered_besides_weights_is_in_the_checkpoint(task, name: str, tmp_path: Path) -> None:
+    """A run that is killed in its third epoch goes on as if nothing had been."""
+    whole = trained(task(name, trainer__max_epochs=5))
+    made, path = task(name, trainer__max_epochs=5), tmp_path / "last.ckpt"
+    methods = [METHODS.get(name).build(made) for _ in range(2)]
+    done: list[int] = []
+
+    def killed() -> None:
+        done.append(1)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    for method, checkpoint, counter in zip(methods, (None, path), (killed, int), strict=True):
+        data = TargetDataModule(method.rows(made), 16, made.config.seed, augment=True)
+        trainer = make_trainer(made.config.trainer, [], [EpochCounter(counter), LastCheckpoint(path, 0, print)])
+        with contextlib.suppress(KeyboardInterrupt):
+            fit(method, data, trainer, made.config.seed, checkpoint)
+    assert len(done) == 3
+    expected, found = ({**dict(one.named_parameters()), **dict(one.named_buffers())} for one in (whole, methods[1]))
+    assert [label for label, tensor in expected.items() if not torch.equal(tensor, found[label])] == []
 
 
 def with_other_secrets(target: TargetData) -> TargetData:

@@ -33,8 +33,11 @@ class AMTML(DistillingMethod):
 
     Left out: the groups of hints at several depths (sources of any kind have only their last features in common, so
     these are the one hint), the maximum over positions before the weights (features are vectors already; they are
-    standardised within), the loss on distances that the paper's code adds, the phase that trains the factors alone (all
-    is learned together), and a penalty on θ and v other than weight decay.
+    standardised within), the loss on distances that the paper's code adds, and a penalty on θ and v other than weight
+    decay. In that code factors and student learn together in a first phase, 50 of 250 epochs, and the weights are fixed
+    in a second. Here the factors learn all along: when they stopped learning from the divergence after a fifth of the
+    steps, the student lost 0.8 points on UWB, 0.9 on SPAR and 0.5 on mTransSee (one label a class, 10 runs each), and
+    2.2 on UWB when they never did.
 
     Args:
         student: untrained, with K outputs.
