@@ -14,6 +14,7 @@ from hatlit.options import CONFIGS, parse
 CHANGES = {
     "hat_no_coarse": {"selection.keep": 1.0},
     "hat_random_sources": {"selection.keep": 1.0, "selection.fine": "random"},
+    "hat_no_agreement": {"selection.fine": "centroid_accuracy", "selection.doubt": False},
     "hat_equal_weights": {"hat.mixer.weights": "prior", "hat.mixer.prior": "uniform"},
     "hat_no_attention": {"hat.mixer.weights": "prior"},
     "hat_no_consensus": {"hat.mixer.prior": "uniform"},
@@ -21,6 +22,7 @@ CHANGES = {
     "hat_no_discount": {"hat.mixer.discount_experts": False},
     "hat_no_dictionary": {"hat.dictionary.when": "never"},
     "hat_no_gate": {"hat.dictionary.gate": False},
+    "hat_convex": {"hat.injection.loss": "convex"},
     "hat_fixed_alpha": {"hat.injection.schedule": "full"},
     "hat_fixed_heads": {"adapt.steps": 0},
     "hat_labelled_adaptation": {"adapt.indecision": 0.0},

@@ -16,6 +16,11 @@ class HaTRandomSources(HaT):
     """HaT on sources drawn at random from the whole zoo: what selection is worth."""
 
 
+@register_method("hat_no_agreement")
+class HaTNoAgreement(HaT):
+    """HaT whose sources are chosen by labels and centroids alone, whether or not other candidates bear them out."""
+
+
 @register_method("hat_equal_weights")
 class HaTEqualWeights(HaT):
     """HaT without attention and without consensus: all sources and experts count alike."""
@@ -49,6 +54,11 @@ class HaTNoDictionary(HaT):
 @register_method("hat_no_gate")
 class HaTNoGate(HaT):
     """HaT with an open gate: the dictionary is written after each epoch, whether or not the mixer got better."""
+
+
+@register_method("hat_convex")
+class HaTConvex(HaT):
+    """HaT whose labels give way to the fused predictions as the mixer gets better, the paper's convex loss."""
 
 
 @register_method("hat_fixed_alpha")
