@@ -92,6 +92,15 @@ def read_yaml(path: str, what: str) -> Any:
         raise InputError(f"The {what} '{path}' cannot be read: {why}.") from error
 
 
+def as_json(content: object) -> str:
+    """Results as JSON that every reader understands.
+
+    Raises:
+        ValueError: a number is not finite, for which JSON has no word.
+    """
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
 def file_hash(path: Path) -> str:
     """A hash of what a file holds."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -31,7 +31,7 @@ from hatlit.experiments.report.comparison import ComparisonReport, RunExample, w
 from hatlit.experiments.report.document import Table
 from hatlit.experiments.summary import finding, summarise, summary_table
 from hatlit.experiments.tracking import start_wandb
-from hatlit.files import save_words, write_atomically
+from hatlit.files import as_json, save_words, write_atomically
 from hatlit.methods.base import METHODS
 
 
@@ -85,7 +85,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display, words: Sequ
         **summarise(rows),
     }
     summary["finding"] = finding(summary)
-    write_atomically(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_atomically(out / "summary.json", as_json(summary))
     write_comparison(out, ComparisonReport(summary, rows, _example(out, summary["reference"], rows)))
     _log(summary, config, display)
     _tell(summary, rows, config, display)
