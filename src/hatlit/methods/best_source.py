@@ -49,6 +49,8 @@ class BestSource(StudentMethod):
 class BestSourceZeroShot(BestSource):
     """Takes the source that selection ranked first as it is."""
 
+    tunable: ClassVar[bool] = False
+
     @classmethod
     def build(cls, task: TransferTask) -> Self:
         """Takes the best source; it never says a class that it does not know."""
