@@ -210,7 +210,8 @@ def comparison_of(section: Section, level: str, config: ResultsConfig, display: 
     missing = missing_methods(config.methods, rows, labels)
     if missing and config.run:
         compare({method: settings[method] for method in missing}, display, words)
-        ran = keep_runs(page, read_rows(Path(one.out) / "results.csv"))
+        there = read_rows(Path(one.out) / "results.csv")  # maybe with methods of an earlier sitting
+        ran = keep_runs(page, [row for row in there if row["method"] in missing])
         rows, missing = [row for row in rows if row["method"] not in missing] + ran, []
     shown = [method for method in config.methods if method not in missing]
     if not shown:

@@ -38,13 +38,13 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(base) / "hatlit"
 
 
-def save_words(folder: Path, words: Sequence[str]) -> None:
-    """Keeps a command line with what it makes, so that ``saved_words`` can go on with it.
+def save_words(folder: Path, words: Sequence[str], **beside: Any) -> None:
+    """Keeps a command line with what it makes, so that ``saved_words`` can go on with it, and what is known beside.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    write_atomically(folder / COMMAND, json.dumps({"words": list(words)}) + "\n")
+    write_atomically(folder / COMMAND, json.dumps({"words": list(words), **beside}) + "\n")
 
 
 def saved_words(folder: str) -> list[str]:
