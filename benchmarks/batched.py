@@ -8,7 +8,6 @@ Times one pass over the rows of each target: one run after the other as ``hatlit
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from hatlit.experiments.batched import fit_together
 from hatlit.experiments.display import Display
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import METHODS, StudentMethod
 from quick import parse_fast
 
@@ -158,7 +157,7 @@ def main(words: Sequence[str]) -> int:
             rows += times(setting, method, student, config)
     display.table("milliseconds a step of one target (median)", [shown(row) for row in rows])
     if config.out:
-        write_atomically(Path(config.out), json.dumps(rows, indent=2) + "\n")
+        write_atomically(Path(config.out), as_json(rows))
     return 0
 
 

@@ -36,7 +36,7 @@ from hatlit.encoders.base import InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.report.document import Table as Rows
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 from hatlit.selection.coarse import coarse
 from hatlit.selection.similarity import Scale
@@ -388,7 +388,7 @@ def main(words: list[str]) -> int:
     rows, rivals = tables_of(summary)
     display.table("a zoo of many cards", rows)
     display.table("next to faiss", rivals)
-    write_atomically(Path(config.out), json.dumps(summary, indent=2) + "\n")
+    write_atomically(Path(config.out), as_json(summary))
     if config.page:
         write_atomically(Path(config.page), page_of(summary, words))
     display.say(f"wrote {config.out}{f' and {config.page}' if config.page else ''}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from hatlit.config import Names, names
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, human_bytes
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +79,7 @@ def main(words: list[str]) -> int:
     total = sum(one["seconds"] for one in figures.values())
     display.table(f"demo runs from nothing: {total:.0f} s together on {os.cpu_count()} cores", rows)
     if config.out:
-        write_atomically(Path(config.out), json.dumps(figures, indent=2) + "\n")
+        write_atomically(Path(config.out), as_json(figures))
     return 0
 
 

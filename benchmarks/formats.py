@@ -8,7 +8,6 @@ what is shipped each time. Ways take turns, so that a busy spell of the machine 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -33,7 +32,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.prepare import as_sources
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import TransferTask
 from hatlit.methods.hat import HaT
 from hatlit.options import parse
@@ -172,7 +171,7 @@ def main(words: list[str]) -> int:
     display.table(f"{config.targets} targets, {config.sources} sources in the zoo", table_of(runs))
     if config.out:
         figures = {way: [asdict(one) for one in several] for way, several in runs.items()}
-        write_atomically(Path(config.out), json.dumps({"runs": figures}, indent=2) + "\n")
+        write_atomically(Path(config.out), as_json({"runs": figures}))
     return 0
 
 

@@ -41,7 +41,7 @@ from hatlit.config.checks import at_least
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display, counted
 from hatlit.experiments.report.document import Table
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 from hatlit.zoo.store import Zoo
 
@@ -388,7 +388,7 @@ def main(words: Sequence[str]) -> int:
             kills = max(1, round(config.kills * share / sum(shares.values())))
             counts[kind] = asdict(interrupt(kind, kills, root, config.seed))
             display.json({kind: counts[kind]})
-            write_atomically(out, json.dumps(counts, indent=2) + "\n")
+            write_atomically(out, as_json(counts))
     tallies = {kind: Tally(**counts[kind]) for kind in COMMANDS if kind in counts}
     if config.page:
         page = Path(config.page)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from hatlit.experiments import comparison_folder
 from hatlit.experiments.pool import COLUMNS, Row
 from hatlit.files import write_atomically
 
@@ -21,7 +22,7 @@ from hatlit.files import write_atomically
 KEPT = ("date", "hatlit", *(column for column in COLUMNS if column != "run"))
 
 #: Columns that are words; all others are numbers.
-WORDS = ("date", "hatlit", "method", "target", "labels_fingerprint", "run", "failed")
+WORDS = ("date", "hatlit", *comparison_folder.WORDS)
 
 #: Which rows are labelled, as a hash, by target and seed.
 Labels = Mapping[tuple[str, int], str]
@@ -39,8 +40,7 @@ def kept_runs(path: Path, labels: Labels) -> list[Row]:
 
 def read_rows(path: Path) -> list[Row]:
     """A row a run, with numbers where a column has them."""
-    with path.open(newline="") as file:
-        return [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+    return comparison_folder.read_rows(path, WORDS)
 
 
 def keep_runs(path: Path, rows: Sequence[Row]) -> list[Row]:
@@ -64,9 +64,3 @@ def missing_methods(methods: Sequence[str], rows: Sequence[Row], labels: Labels)
 
 def _key(row: Row) -> tuple[str, str, int]:
     return row["method"], row["target"], row["seed"]
-
-
-def _value(name: str, text: str) -> str | int | float:
-    if name in WORDS or not text:  # a run that failed has no numbers
-        return text
-    return int(text) if text.isdigit() else float(text)

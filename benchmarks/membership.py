@@ -28,9 +28,9 @@ from hatlit.experiments.compare import choose_targets
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import noisy_copy, read_domains, sources_of_all
 from hatlit.experiments.study_runs import Interval, run_of
-from hatlit.experiments.summary import interval
+from hatlit.experiments.summary import interval, spelled
 from hatlit.experiments.train import train
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 from hatlit.selection.statistics import STATISTICS
 from hatlit.zoo.card import Card, ZooInfo
@@ -163,11 +163,8 @@ def main(words: list[str]) -> int:
     out = Path(config.out)
     known = json.loads(out.read_text()) if out.is_file() else {}
     known[config.name or data.name] = figures
-    write_atomically(out, json.dumps(known, indent=2) + "\n")
-    rows = [
-        {"attack": what, "AUC": f"{one['mean']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"}
-        for what, one in figures.items()
-    ]
+    write_atomically(out, as_json(known))
+    rows = [{"attack": what, "AUC": spelled(one, ".2f")} for what, one in figures.items()]
     display.table(f"{config.name or data.name}: who was trained on", rows)
     return 0
 

@@ -49,13 +49,15 @@ Made by
 on {dates}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} cores. Preparation and training of all
 {runs} runs took {hours:.1f} hours of one core, as busy as it was. Each has its row in `benchmarks/results/comparisons`,
 and is run again where that is deleted. Accuracies are in percent of the target's test part: mean over targets and
-seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap). All methods get the same labels, the
-same splits, the same adapted sources, the same student and as many epochs. No option was chosen for one target, and no
-model on any test part. "hat ahead by" pairs the runs of the same target and seed. With few targets an interval is wide,
-and resampling so few makes it rather too narrow than too wide. "kB moved" is what a network sees, "seconds" is the
-training of one run (median), two runs at a time. "gap closed" is the share of the way from `labels_only` to
-`all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has. `hatlit methods`
-says what each method is, [comparisons](comparisons.md) how the comparison is made. {left_out}
+seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap with expanded percentiles). All methods
+get the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was
+chosen for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
+five targets an interval is wide, and still misses the truth about one time in ten; fewer decide nothing. Variants of
+HaT are ranked among themselves and HaT, apart from its rivals. "kB moved" is what a network sees, "seconds" is
+preparation and training of one run (median), two runs at a time; adapted sources are shared, and charged to the run
+that needed them first. "gap closed" is the share of the way from `labels_only` to `all_labels`, which is an oracle;
+`dann` needs the recordings of other people, which no device has. `hatlit methods` says what each method is,
+[comparisons](comparisons.md) how the comparison is made. {left_out}
 
 The defaults of HaT were chosen while looking at these sets at few labels, most of them with seeds 0 and 1 of the
 same targets ([research log](research-log.md), which also says what held on others). Runs at 5 % were not looked at
@@ -229,7 +231,8 @@ def comparison_of(section: Section, level: str, config: ResultsConfig, display: 
     missing = missing_methods(config.methods, rows, labels)
     if missing and config.run:
         compare({method: settings[method] for method in missing}, display, words)
-        ran = keep_runs(page, read_rows(Path(one.out) / "results.csv"))
+        there = read_rows(Path(one.out) / "results.csv")  # maybe with methods of an earlier sitting
+        ran = keep_runs(page, [row for row in there if row["method"] in missing])
         rows, missing = [row for row in rows if row["method"] not in missing] + ran, []
     shown = [method for method in config.methods if method not in missing]
     if not shown:
@@ -336,7 +339,8 @@ def _but(lost: Sequence[str]) -> str:
 
 def is_rival(name: str, one: Mapping[str, Any]) -> bool:
     """Whether a method is one that a company could use in place of HaT."""
-    return not (name.startswith("hat") or one["is_oracle"] or METHODS.get(name).needs_source_data)
+    is_other = one["n"] and not name.startswith("hat")
+    return bool(is_other) and not (one["is_oracle"] or METHODS.get(name).needs_source_data)
 
 
 def recordings() -> str:

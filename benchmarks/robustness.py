@@ -35,7 +35,7 @@ from hatlit.config.checks import at_least
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.report.document import Table
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 
 #: Seconds of the processor after which a case hangs, and of a clock after which it is ended.
@@ -217,7 +217,7 @@ def main(words: list[str]) -> None:
     before = json.loads(Path(config.out).read_text())["borders"] if Path(config.out).is_file() else {}
     summary = run(config, Display())
     summary["borders"] = before | summary["borders"]
-    write_atomically(Path(config.out), json.dumps(summary, indent=2) + "\n")
+    write_atomically(Path(config.out), as_json(summary))
     if config.page:
         write_atomically(Path(config.page), page_of(summary, words))
 

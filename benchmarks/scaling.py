@@ -36,7 +36,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.expand import expand
 from hatlit.experiments.report.document import Table
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 
 #: Where the tasks run.
@@ -187,7 +187,7 @@ def main(words: list[str]) -> int:
     for title, table in zip(("measured", "worked out, not measured"), tables(measured, simulated), strict=True):
         display.table(title, table.rows)
     if config.out:
-        write_atomically(Path(config.out), json.dumps({"measured": measured, "simulated": simulated}, indent=2) + "\n")
+        write_atomically(Path(config.out), as_json({"measured": measured, "simulated": simulated}))
     if config.page:
         write_atomically(Path(config.page), page(measured, simulated))
     return 0

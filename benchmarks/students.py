@@ -125,8 +125,8 @@ def measure(modality: str, command: str, config: StudentsBenchmarkConfig, displa
             continue
         runs = [run_of(modality, one.name, target, config) for target in targets]
         reached = [train(run, Display(silent=True), one_of_many=True)["accuracy"] for run in runs]
-        found = {end: round(value, 4) for end, value in interval(reached, targets).items()}
-        accuracy[one.name] = Accuracy(**found) if len(targets) > 1 else Accuracy(mean=found["mean"])
+        found = {end: round(value, 4) for end, value in interval(reached, targets).items() if value is not None}
+        accuracy[one.name] = Accuracy(**found)
         display.say(f"{modality}: {one.name} reached {100 * found['mean']:.1f} %")
         keep(page, modality, of_set.model_copy(update={"accuracy": accuracy}))
 

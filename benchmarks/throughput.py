@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import platform
 import sys
@@ -33,7 +32,7 @@ from hatlit.config.checks import at_least
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from quick import parse_fast
 
 RESULTS = Path(__file__).parent / "results"
@@ -189,7 +188,7 @@ def main(words: list[str]) -> int:
     ]
     display.table("milliseconds a step (median)", rows)
     out = Path(config.out)
-    write_atomically(out, json.dumps(summary, indent=2) + "\n")
+    write_atomically(out, as_json(summary))
     write_atomically(out.with_suffix(".png"), picture(summary))
     display.say(f"wrote {out} and {out.with_suffix('.png')}")
     return 0

@@ -25,7 +25,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.report.document import Table
 from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
-from hatlit.experiments.summary import percent
+from hatlit.experiments.summary import percent, sign_of
 from hatlit.files import write_atomically
 from quick import parse_fast
 from results import LABELS, ResultsConfig, best_rival, comparison_of, found_sections, left_out
@@ -165,7 +165,7 @@ def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
         if rival is None:
             continue
         lead = summary["methods"][rival]["against_reference"]["difference"]
-        clear += lead["low"] > 0
+        clear += sign_of(lead) > 0
         if lead["mean"] < 0:
             behind.append(f"{name}: {rival} is ahead by {-100 * lead['mean']:.1f}")
         if summary["methods"]["labels_only"]["against_reference"]["difference"]["mean"] < -0.01:

@@ -5,7 +5,6 @@ python benchmarks/transfer_gap.py --data.name demo
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import build_zoo, cached_folder, encoders_of, read_domains, source_id
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 
 
@@ -93,7 +92,7 @@ def main(words: list[str]) -> int:
         return 2
     display.table(f"{data.name}: accuracy on test samples", [{name: f"{one:.3f}" for name, one in figures.items()}])
     if config.out:
-        write_atomically(Path(config.out), json.dumps(figures, indent=2) + "\n")
+        write_atomically(Path(config.out), as_json(figures))
     return 0
 
 

@@ -8,7 +8,6 @@ another draw of labels and an empty cache, and trains the same student on the la
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.train import train_for
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 from hatlit.stopwatch import Stopwatch
 
@@ -116,7 +115,7 @@ def main(words: list[str]) -> int:
     display.table(f"a run on a zoo of {config.sources}, medians of {config.repeats}", table_of(seconds))
     if config.out:
         facts = {"sources": config.sources, "repeats": config.repeats, "load": round(os.getloadavg()[0], 1)}
-        write_atomically(Path(config.out), json.dumps({**facts, "seconds": seconds}, indent=2) + "\n")
+        write_atomically(Path(config.out), as_json({**facts, "seconds": seconds}))
     return 0
 
 

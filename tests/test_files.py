@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hatlit.errors import InputError
-from hatlit.files import cache_folder, read_yaml, save_words, saved_words, write_atomically
+from hatlit.files import as_json, cache_folder, read_yaml, save_words, saved_words, write_atomically
 
 
 def listing(folder):
@@ -164,3 +164,9 @@ def test_what_is_neither_is_refused(tmp_path, content):
         read_yaml(str(tmp_path / "file"), "map")
     with pytest.raises(InputError, match=r"^The map '.*' cannot be read: No such file or directory"):
         read_yaml(str(tmp_path / "none"), "map")
+
+
+def test_results_are_json_that_every_reader_understands():
+    assert as_json({"a": [0.5, None]}) == '{\n  "a": [\n    0.5,\n    null\n  ]\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json({"a": float("nan")})

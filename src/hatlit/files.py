@@ -38,13 +38,13 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(base) / "hatlit"
 
 
-def save_words(folder: Path, words: Sequence[str]) -> None:
-    """Keeps a command line with what it makes, so that ``saved_words`` can go on with it.
+def save_words(folder: Path, words: Sequence[str], **beside: Any) -> None:
+    """Keeps a command line with what it makes, so that ``saved_words`` can go on with it, and what is known beside.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    write_atomically(folder / COMMAND, json.dumps({"words": list(words)}) + "\n")
+    write_atomically(folder / COMMAND, json.dumps({"words": list(words), **beside}) + "\n")
 
 
 def saved_words(folder: str) -> list[str]:
@@ -90,6 +90,15 @@ def read_yaml(path: str, what: str) -> Any:
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         why = reason_of(error) if isinstance(error, OSError) else "it is neither YAML nor JSON"
         raise InputError(f"The {what} '{path}' cannot be read: {why}.") from error
+
+
+def as_json(content: object) -> str:
+    """Results as JSON that every reader understands.
+
+    Raises:
+        ValueError: a number is not finite, for which JSON has no word.
+    """
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def file_hash(path: Path) -> str:

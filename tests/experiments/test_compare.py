@@ -1,8 +1,10 @@
 """Methods side by side: which runs there are, and a whole comparison in which one run cannot succeed."""
 
 import csv
-import io
 import json
+import re
+import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
@@ -13,10 +15,11 @@ from hatlit.config import AdaptConfig, CompareConfig, DataConfig, LabelsConfig, 
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments import pool as module
-from hatlit.experiments.compare import as_csv, choose_targets, compare, labels_of, run_config, title_of
+from hatlit.experiments.compare import choose_targets, compare, labels_of, run_config, title_of
 from hatlit.experiments.fleet import build_zoo
 from hatlit.experiments.pool import COLUMNS, KILLED, STAGES, Runs, failed
 from hatlit.experiments.summary import SCORES
+from hatlit.files import saved_words
 
 
 @pytest.mark.parametrize(
@@ -35,11 +38,6 @@ def test_the_title_says_what_was_run(changes, says):
     summary = {"data": "spar", "is_demo": False, "modality": "imu", "targets": ["a", "b"], "seeds": 3, "labels": labels}
     assert title_of(summary) == f"spar (imu): 2 targets x 3 seeds, labels: {says}"
     assert "demo data, simulated" in title_of({**summary, "is_demo": True})
-
-
-def test_csv_keeps_every_field():
-    rows = [dict.fromkeys(COLUMNS, "1"), {**dict.fromkeys(COLUMNS, ""), "failed": 'a "reason", with commas'}]
-    assert list(csv.DictReader(io.StringIO(as_csv(rows)))) == rows
 
 
 @pytest.fixture
@@ -80,6 +78,12 @@ def test_a_run_gets_every_option_of_the_comparison():
     assert (run.method, run.target, run.seed, run.wandb, run.wandb_group) == ("best_source", "ann", 7, "off", "here")
     assert (run.labels.per_class, run.num_sources, run.student, run.zoo) == (4, 2, "cnn_tiny", "z")
     assert run.out == "here/runs"
+
+
+def test_the_folder_in_which_one_stands_has_a_name_too(tmp_path, monkeypatch):
+    (tmp_path / "watches").mkdir()
+    monkeypatch.chdir(tmp_path / "watches")
+    assert run_config(CompareConfig(out="."), "hat", "ann", 0).wandb_group == "watches"
 
 
 #: As much of a run's result as a comparison reads.
@@ -208,7 +212,10 @@ def test_weights_and_biases_gets_one_group(in_this_process, options, display, tm
     monkeypatch.setattr("hatlit.experiments.compare.start_wandb", start)
     monkeypatch.setattr("hatlit.experiments.train.start_wandb", lambda *arguments: opened.append(arguments[-1]))
     summary = compare(options("labels_only", targets="ann", wandb="offline"), display)
-    assert opened == ["out", ("offline", "comparison-out", "out")]
+    assert opened[0] == "out"
+    mode, name, group = opened[1]
+    assert (mode, group) == ("offline", "out")
+    assert re.fullmatch(r"comparison-out-[0-9a-f]{8}", name)
     accuracy = summary["methods"]["labels_only"]["accuracy"]["mean"]
     assert kept == [
         ("summary", ["labels_only"]),
@@ -230,6 +237,50 @@ def test_a_second_call_repeats_nothing(in_this_process, options, display, tmp_pa
     compare(options("labels_only", targets="ann,bob"), display)
     assert {path: stamp for path, stamp in state().items() if path in before} == before
     assert len(list((tmp_path / "out" / "runs").glob("*/done"))) == 2
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_methods_that_come_later_stand_beside_those_that_are_there(in_this_process, options, display, tmp_path):
+    """Both times with a target on which every run fails."""
+    out = tmp_path / "out"
+    words = [*f"--seeds 1 --targets ann,mute --out {out}".split(), "--methods"]
+    compare(options("labels_only", targets="ann,mute"), display, [*words, "labels_only"])
+    summary = compare(options("best_source", targets="ann,mute"), display, [*words, "best_source"])
+    runs = [(row["target"], row["method"], bool(row["failed"])) for row in rows_of(out)]
+    assert runs == [(t, m, t == "mute") for t in ("ann", "mute") for m in ("labels_only", "best_source")]
+    assert json.loads((out / "summary.json").read_text()) == summary
+    assert list(summary["methods"]) == ["labels_only", "best_source"]
+    assert summary["command"].endswith("--methods labels_only,best_source")
+    assert saved_words(str(out))[-4:] == ["--methods", "labels_only,best_source", "--out", str(out)]
+    assert "best_source" in display.shown().split("ahead by")[-1]
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_other_options_take_the_folder_over(in_this_process, options, display, tmp_path):
+    compare(options("labels_only", targets="ann"), display)
+    for changes in ({"targets": "bob"}, {"trainer": TrainerConfig(max_epochs=1, accelerator="cpu")}):
+        summary = compare(options("best_source", **({"targets": "ann"} | changes)), display)
+        assert list(summary["methods"]) == ["best_source"]
+        assert [row["method"] for row in rows_of(tmp_path / "out")] == ["best_source"]
+
+
+@pytest.mark.slow
+def test_two_comparisons_at_once_end_with_the_runs_of_both(arrays, tmp_path, monkeypatch, zoo):
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    words = f"--data.name arrays --data.root {arrays} --zoo {zoo} --targets ann,bob --seeds 1 --jobs 1 --out {out}"
+    words += " --trainer.max_epochs 2 --adapt.steps 2"
+    methods = ("labels_only", "best_source")
+    commands = [[sys.executable, "-m", "hatlit", "compare", *words.split(), "--methods", one] for one in methods]
+    at_work = [subprocess.Popen(command) for command in commands]
+    assert [one.wait(timeout=300) for one in at_work] == [0, 0]
+    runs = {(row["target"], row["method"], row["failed"]) for row in rows_of(out)}
+    assert runs == {(target, method, "") for target in ("ann", "bob") for method in methods}
+    summary = json.loads((out / "summary.json").read_text())
+    assert {name: one["n"] for name, one in summary["methods"].items()} == dict.fromkeys(methods, 2)
+    saved = json.loads((out / "command.json").read_text())
+    assert set(saved["methods"]) == set(saved["words"][-1].split(",")) == set(methods)
+    assert all(name in (out / "report.md").read_text() for name in methods)
 
 
 def test_where_every_run_fails_the_first_reason_is_told(in_this_process, options, display, tmp_path):
@@ -362,5 +413,5 @@ def test_another_process_comes_to_the_same_numbers(options, display, tmp_path, r
     here = compare(options(targets="ann"), display)
     for summary in (elsewhere, here):
         for one in summary["methods"].values():
-            del one["training_seconds"], one["peak_memory_bytes"]
+            del one["training_seconds"], one["seconds"], one["peak_memory_bytes"]
     assert elsewhere == here

@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
-from hatlit.experiments.summary import average_ranks, finding, interval, summarise, summary_table
+from hatlit.experiments.summary import (
+    _cut_off,
+    average_ranks,
+    finding,
+    interval,
+    percent,
+    sign_of,
+    summarise,
+    summary_table,
+)
 
 
-def test_the_interval_of_one_value_is_that_value():
-    assert interval([0.3], ["ann"]) == {"mean": 0.3, "low": 0.3, "high": 0.3}
+def test_a_single_target_has_no_interval():
+    assert interval([0.3], ["ann"]) == {"mean": 0.3, "low": None, "high": None}
+    assert percent(interval([0.3], ["ann"])) == "30.0 [-]"
+    assert sign_of(interval([0.3], ["ann"])) == 0
 
 
 def test_the_interval_of_equal_values_has_no_width():
@@ -21,7 +32,7 @@ def test_the_interval_of_two_targets_spans_both():
 
 def test_targets_are_drawn_whole():
     """Seeds of one target resemble one another, so more of them make no interval narrower."""
-    assert interval([0.0, 1.0], ["ann", "ann"]) == {"mean": 0.5, "low": 0.5, "high": 0.5}
+    assert interval([0.0, 1.0], ["ann", "ann"]) == {"mean": 0.5, "low": None, "high": None}
     assert interval([0.0, 0.0, 1.0, 1.0], ["ann", "ann", "bob", "bob"]) == {"mean": 0.5, "low": 0.0, "high": 1.0}
 
 
@@ -41,32 +52,54 @@ def test_the_interval_is_about_two_standard_errors_wide_on_either_side():
     assert interval(values, targets) == found, "the same values always give the same interval"
 
 
+@pytest.mark.parametrize(("count", "share"), [(5, 0.00095), (10, 0.00855), (1000, 0.0248)])
+def test_ends_are_taken_further_out_for_few_targets(count, share):
+    """Φ(-√(5/4) · 2.7764), Φ(-√(10/9) · 2.2622) and, of many, close to 2.5 %."""
+    assert _cut_off(count) == pytest.approx(share, abs=5e-5)
+
+
+def test_intervals_over_few_targets_miss_the_truth_about_as_often_as_they_say():
+    """Plain percentiles miss it 12 times in a hundred with seven targets, and 19 with four."""
+    random = np.random.default_rng(5)
+    missed = {
+        count: np.mean(
+            [sign_of(interval(random.normal(size=count), list(map(str, range(count))))) != 0 for _ in range(400)]
+        )
+        for count in (5, 7)
+    }
+    assert missed[5] < 0.12
+    assert missed[7] < 0.085
+
+
 def row(method, target, seed, accuracy, sent=1000, seconds=2.0, failed=""):
     scores = {"accuracy": accuracy, "balanced_accuracy": accuracy / 2, "macro_f1": accuracy / 4}
-    costs = {"bytes": sent, "training_seconds": seconds, "peak_memory_bytes": 100 * sent, "student_bytes": 10}
+    times = {"preparation_seconds": 10 * seconds, "training_seconds": seconds}
+    costs = {"bytes": sent, **times, "peak_memory_bytes": 100 * sent, "student_bytes": 10}
     known = {**scores, "nll": 1 - accuracy, "calibration_error": 0.1, **costs}
     told = dict.fromkeys(known) if failed else known
     return {"method": method, "target": target, "seed": seed, **told, "failed": failed}
 
 
 def test_the_finding_says_ahead_behind_or_undecided():
-    def lead(low, mean, high, is_oracle=False):
+    def lead(low, mean, high, is_oracle=False, targets=5):
         return {
-            "against_reference": {"difference": {"low": low, "mean": mean, "high": high}, "targets": 3},
+            "against_reference": {"difference": {"low": low, "mean": mean, "high": high}, "targets": targets},
             "is_oracle": is_oracle,
-            "needs_source_data": False,
+            "failed": 0,
         }
 
     methods = {
-        "hat": {"against_reference": None},
+        "hat": {"against_reference": None, "failed": 0},
         "a": lead(0.01, 0.02, 0.03),
         "b": lead(-0.3, -0.2, -0.1, is_oracle=True),
         "c": lead(-0.1, 0.1, 0.3),
+        "d": lead(0.1, 0.2, 0.3, targets=4),
     }
     assert finding({"methods": methods, "reference": "hat"}) == (
-        "hat is ahead of a (+2.0 points); behind b (-20.0 points, an oracle); undecided against c (+10.0 points)."
+        "hat is ahead of a (+2.0 points); behind b (-20.0 points, an oracle); undecided against c (+10.0 points); "
+        "undecided, on too few targets, against d (+20.0 points)."
     )
-    assert finding({"methods": {"hat": {"against_reference": None}}, "reference": "hat"}) == ""
+    assert finding({"methods": {"hat": methods["hat"]}, "reference": "hat"}) == ""
 
 
 def test_methods_are_compared_pair_by_pair():
@@ -101,6 +134,7 @@ def test_bytes_are_a_mean_and_seconds_a_median():
     ]
     described = summarise(rows)["methods"]["hat"]
     assert (described["bytes"], described["training_seconds"], described["peak_memory_bytes"]) == (3.0, 2.0, 900.0)
+    assert described["seconds"] == 22.0, "preparation and training"
 
 
 def test_without_hat_the_first_method_is_the_reference():
@@ -130,11 +164,71 @@ def test_a_method_that_fails_on_a_hard_target_closes_no_more_of_the_gap():
     assert summarise(rows)["methods"]["hat"]["gap_closed"] == pytest.approx(0.5)
 
 
-def test_a_single_target_decides_nothing():
-    rows = [row(name, "ann", seed, value) for name, value in (("hat", 0.9), ("kd", 0.5)) for seed in range(3)]
-    assert finding(summarise(rows)) == "hat is undecided against kd (+40.0 points)."
-    more = [row(name, "bob", seed, value) for name, value in (("hat", 0.9), ("kd", 0.5)) for seed in range(3)]
-    assert finding(summarise([*rows, *more])) == "hat is ahead of kd (+40.0 points)."
+def test_fewer_than_five_targets_decide_nothing():
+    rows = [row(name, target, 0, value) for name, value in (("hat", 0.9), ("kd", 0.5)) for target in "abcde"]
+    assert finding(summarise(rows)) == "hat is ahead of kd (+40.0 points)."
+    few = [one for one in rows if one["target"] != "e"]
+    assert finding(summarise(few)) == "hat is undecided, on too few targets, against kd (+40.0 points)."
+
+
+def test_a_method_that_fails_in_all_its_runs_is_told_of():
+    rows = [row("hat", "ann", 0, 0.5), row("kd", "ann", 0, 0.0, failed="no memory")]
+    summary = summarise(rows)
+    kd = summary["methods"]["kd"]
+    assert (kd["n"], kd["failed"], kd["accuracy"]) == (0, 1, {"mean": None, "low": None, "high": None})
+    assert (kd["seconds"], kd["bytes"], kd["average_rank"], kd["against_reference"]) == (None,) * 4
+    shown = summary_table(summary)[-1]
+    assert (shown["method"], shown["runs"], shown["accuracy"], shown["seconds"]) == ("kd", "0 of 1", "-", "-")
+    assert finding(summary) == "Without a rank, because runs failed: kd."
+
+
+def test_a_method_that_fails_on_the_hard_target_neither_leads_nor_changes_the_ranks_of_others():
+    accuracy = {"hat": (0.9, 0.8, 0.3), "labels_only": (0.5, 0.9, 0.2), "kd": (0.95, 0.9, 0.0)}
+    rows = [
+        row(name, target, 0, value, failed="" if value else "killed")
+        for name, values in accuracy.items()
+        for target, value in zip("abc", values, strict=True)
+    ]
+    summary = summarise(rows)
+    table = summary_table(summary)
+    assert [(one["method"], one["runs"], one["rank"]) for one in table] == [
+        ("hat", "3", "1.3"),
+        ("labels_only", "3", "1.7"),
+        ("kd", "2 of 3", "-"),
+    ]
+    assert summary["critical_difference"] == summarise(rows[:6])["critical_difference"]
+    assert finding(summary).endswith("Without a rank, because runs failed: kd.")
+
+
+def test_a_target_on_which_everybody_fails_takes_no_rank_away():
+    rows = [row(name, "ann", 0, value) for name, value in (("hat", 0.9), ("kd", 0.5))]
+    rows += [row(name, "mute", 0, 0.0, failed="no label") for name in ("hat", "kd")]
+    summary = summarise(rows)
+    assert [one["average_rank"] for one in summary["methods"].values()] == [1.0, 2.0]
+    assert "Without a rank" not in finding(summary)
+
+
+def test_variants_of_hat_are_ranked_apart_from_its_rivals():
+    accuracy = {"hat": 0.8, "hat_no_gate": 0.9, "kd": 0.85, "hat_paper": 0.1}
+    rows = [row(name, target, 0, value) for name, value in accuracy.items() for target in "abc"]
+    summary = summarise(rows)
+    methods = summary["methods"]
+    assert {name: one["average_rank"] for name, one in methods.items()} == {
+        "hat": 2.0,
+        "hat_no_gate": None,
+        "kd": 1.0,
+        "hat_paper": None,
+    }
+    assert {name: one["rank_among_variants"] for name, one in methods.items()} == {
+        "hat": 2.0,
+        "hat_no_gate": 1.0,
+        "kd": None,
+        "hat_paper": 3.0,
+    }
+    assert summary["critical_difference"] == pytest.approx(1.960 * np.sqrt(2 * 3 / (6 * 3)), abs=1e-3)
+    assert summary["critical_difference_among_variants"] == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 3)), abs=1e-3)
+    assert [one["rank among variants"] for one in summary_table(summary)] == ["1.0", "-", "2.0", "3.0"]
+    assert "rank among variants" not in summary_table(summarise([row("hat", "a", 0, 0.5)]))[0]
 
 
 def test_ranks_by_hand_and_without_the_oracle():
@@ -166,6 +260,6 @@ def test_the_table_has_the_best_first():
     summary = summarise([row("labels_only", "ann", 0, 0.5), row("hat", "ann", 0, 0.75)])
     table = summary_table(summary)
     assert [one["method"] for one in table] == ["hat", "labels_only"]
-    assert table[0]["accuracy"] == "75.0 [75.0, 75.0]"
-    assert (table[0]["hat ahead by"], table[1]["hat ahead by"]) == ("-", "25.0 [25.0, 25.0]")
-    assert (table[0]["kB moved"], table[0]["runs"], table[0]["rank"]) == ("1", "1", "1.0")
+    assert table[0]["accuracy"] == "75.0 [-]"
+    assert (table[0]["hat ahead by"], table[1]["hat ahead by"]) == ("-", "25.0 [-]")
+    assert (table[0]["kB moved"], table[0]["runs"], table[0]["rank"], table[0]["seconds"]) == ("1", "1", "1.0", "22.0")

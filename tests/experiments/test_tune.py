@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from hatlit.config import DataConfig, LabelsConfig, SourcesConfig, TrainConfig, TrainerConfig
 from hatlit.datamodules.split import split_domain
@@ -12,8 +13,9 @@ from hatlit.errors import InputError
 from hatlit.experiments import tune as module
 from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.train import train
-from hatlit.experiments.tune import scaled, tuned
+from hatlit.experiments.tune import left_alone, scaled, tuned
 from hatlit.methods.base import TransferTask
+from hatlit.methods.labels_only import LabelsOnly
 
 
 @pytest.fixture
@@ -23,13 +25,8 @@ def task(make_domain):
     def make(per_class=4, **options):
         domain = make_domain("ann", 0, rows=90)
         target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=per_class), seed=0))
-        config = TrainConfig(
-            method="labels_only",
-            trainer=TrainerConfig(max_epochs=1),
-            labels=LabelsConfig(per_class=2),
-            tune=3,
-            **options,
-        )
+        usual = {"method": "labels_only", "trainer": TrainerConfig(max_epochs=1), "tune": 3}
+        config = TrainConfig(**{**usual, "labels": LabelsConfig(per_class=2), **options})
         return TransferTask(target, target.spec, (), config)
 
     return make
@@ -70,6 +67,32 @@ def test_a_fold_is_trained_without_what_it_holds_out(task, tmp_path, display, mo
     assert len(seen) == 9, "three settings on three folds"
     test = set(made.target.split.test.tolist())
     assert all(not held_out & test for _, held_out in seen)
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [("all_labels", "an oracle learns from the held-out labels"), ("concat_probe", "no learning rate or weight")],
+)
+def test_what_tuning_cannot_judge_or_change_is_left_alone(task, tmp_path, display, monkeypatch, method, why):
+    monkeypatch.setattr(module, "_score", lambda *arguments: pytest.fail("it was tried"))
+    made = task(method=method)
+    assert tuned(made, RunFolder(tmp_path), display) is made.config
+    assert f"--tune leaves alone {method} ({why}" in display.shown()
+    assert not (tmp_path / "tuning.json").exists()
+
+
+def test_who_is_left_alone_is_told_in_one_line():
+    assert left_alone(["hat", "kd", "labels_only"]) == ""
+    assert left_alone(["hat", "all_labels", "uniform_ensemble", "concat_probe"]) == (
+        "--tune leaves alone all_labels (an oracle learns from the held-out labels, too); uniform_ensemble, "
+        "concat_probe (no learning rate or weight of distillation changes it)."
+    )
+
+
+def test_predictions_that_are_no_numbers_are_wrong(task, monkeypatch):
+    made = task()
+    monkeypatch.setattr(LabelsOnly, "predict", lambda self, rows: torch.full((len(rows), 3), torch.nan))
+    assert not module._right(made, next(module._folds(made.target, 0))).any()
 
 
 def test_the_best_on_the_folds_is_chosen_and_a_tie_leaves_things_as_they_are(task, tmp_path, display, monkeypatch):

@@ -37,6 +37,7 @@ def test_trains_and_predicts_the_same_twice(task, name: str) -> None:
     assert torch.isfinite(predicted).all()
     torch.testing.assert_close(predicted.sum(-1), torch.ones(len(rows)), atol=1e-4, rtol=0)
     assert torch.equal(predicted, second.predict(rows))
+    assert first.tunable is any(first.trained_parts().values())
     assert sum(parameter.numel() for model in first.models() for parameter in model.parameters()) > 0
     assert isinstance(first, StudentMethod) is (first.leaves != "ensemble")
     _, weights = first.explain(rows)

@@ -46,7 +46,8 @@ class ExpansionConfig:
         optimizer: how the student learns.
         trainer: epochs, batches and hardware.
         tune: how many settings of learning rate and distillation weight are tried by cross-validation on the labelled
-            few, for every method alike; 0 keeps the settings as they are.
+            few, for every method alike; 0 keeps the settings as they are. Oracles, and methods that neither changes,
+            keep theirs in any case.
         out: folder under which each run gets a folder of its own.
         jobs: processes that work side by side where the work can be shared out; 0 means one a core.
         plugin: Python files whose encoders, data sets and methods are registered first.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -21,18 +19,22 @@ from safetensors.torch import load_file
 from hatlit.config import CompareConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
+from hatlit.experiments.comparison_folder import ComparisonFolder, shared_by
 from hatlit.experiments.display import Display, counted
 from hatlit.experiments.executors import Executor, open_executor
-from hatlit.experiments.fleet import cached_zoo, read_asked, read_domains, refuse_too_many
+from hatlit.experiments.fleet import cached_zoo, open_zoo, read_asked, read_domains, refuse_too_many
 from hatlit.experiments.folder import RunFolder
-from hatlit.experiments.pool import COLUMNS, Row
+from hatlit.experiments.pool import Row
 from hatlit.experiments.prepare import check_names
 from hatlit.experiments.report.comparison import ComparisonReport, RunExample, write_comparison
 from hatlit.experiments.report.document import Table
 from hatlit.experiments.summary import finding, summarise, summary_table
 from hatlit.experiments.tracking import start_wandb
-from hatlit.files import save_words, write_atomically
+from hatlit.experiments.train import code_of
+from hatlit.experiments.tune import left_alone
+from hatlit.files import as_json, file_hash, write_atomically
 from hatlit.methods.base import METHODS
+from hatlit.options import parse
 
 
 def compare(settings: Mapping[str, CompareConfig], display: Display, words: Sequence[str] = ()) -> dict[str, Any]:
@@ -64,31 +66,26 @@ def compare(settings: Mapping[str, CompareConfig], display: Display, words: Sequ
     ]
     for run in runs:
         check_names(run)
-    out = Path(config.out)
+    folder = _folder_of(config, list(settings), data, asked, words)
+    if config.tune and (untouched := left_alone(list(settings))):
+        display.say(untouched)
     with open_executor(config) as execute:
-        _keep(out, words)
+        folder.keep([])
         _train_missing_sources(asked, targets, config, settings, display)
-        rows = _run(runs, execute, out, display)
+        rows = _run(runs, execute, folder, display)
     if all(row["failed"] for row in rows):
         raise InputError(f"Every run failed, the first because: {rows[0]['failed']}")
-    summary = {
-        "data": data.name,
-        "is_demo": data.is_demo,
-        "modality": config.modality,
-        "targets": targets,
-        "seeds": config.seeds,
-        "labels": labels_of(config),
-        "command": shlex.join(["hatlit", "compare", *words]),
-        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
-        "data_fingerprint": data.fingerprint[:16],
-        "labels_fingerprint": _same_labels(rows),
-        **summarise(rows),
-    }
-    summary["finding"] = finding(summary)
-    write_atomically(out / "summary.json", json.dumps(summary, indent=2) + "\n")
-    write_comparison(out, ComparisonReport(summary, rows, _example(out, summary["reference"], rows)))
+    with folder.alone():
+        kept = folder.keep(rows)
+        rows = folder.finished(kept)
+        summary = _summary(rows, config, data, targets, folder.words)
+        write_atomically(folder.path / "summary.json", as_json(summary))
+        example = _example(folder.path, summary["reference"], rows)
+        write_comparison(folder.path, ComparisonReport(summary, rows, example))
+    if unfinished := sorted({row["method"] for row in kept} - set(summary["methods"])):
+        display.say(f"Not all runs of {', '.join(unfinished)} are there yet, so the summary leaves that out.")
     _log(summary, config, display)
-    _tell(summary, rows, config, display)
+    _tell(summary, config, display)
     return summary
 
 
@@ -118,8 +115,13 @@ def run_config(config: CompareConfig, method: str, target: str, seed: int) -> Tr
         target=target,
         seed=seed,
         wandb=config.wandb,
-        wandb_group=Path(config.out).name,
+        wandb_group=_group_of(config),
     )
+
+
+def _group_of(config: CompareConfig) -> str:
+    """Name of the group on Weights & Biases: the folder's, which ``.`` does not say."""
+    return Path(config.out).resolve().name
 
 
 def labels_of(config: ExpansionConfig) -> str:
@@ -137,16 +139,46 @@ def title_of(summary: Mapping[str, Any]) -> str:
     return f"{summary['data']} ({kind}): {runs}, labels: {summary['labels']}"
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+def _folder_of(
+    config: CompareConfig, methods: Sequence[str], data: DomainSet, asked: DomainSet, words: Sequence[str]
+) -> ComparisonFolder:
+    """The folder, which knows this comparison by all that does not depend on the method."""
+    shared = parse(CompareConfig, "compare", "", words) if words else config
+    targets = choose_targets(data, config)
+    also = [Path(config.labels.also)] if config.labels.also else []
+    inputs = [
+        *targets,
+        data.fingerprint,
+        asked.fingerprint,
+        open_zoo(config.zoo, asked.modality, config.data).fingerprint if config.zoo else "",
+        *(file_hash(path) for path in also if path.is_file()),
+        *code_of(config.plugin).values(),
+    ]
+    pairs = [(target, seed) for target in targets for seed in range(config.seeds)]
+    return ComparisonFolder(Path(config.out), words, methods, pairs, shared_by(shared, inputs))
 
 
-def _run(runs: Sequence[TrainConfig], execute: Executor, out: Path, display: Display) -> list[Row]:
+def _summary(
+    rows: Sequence[Row], config: CompareConfig, data: DomainSet, targets: Sequence[str], words: Sequence[str]
+) -> dict[str, Any]:
+    """What ``summary.json`` holds."""
+    summary = {
+        "data": data.name,
+        "is_demo": data.is_demo,
+        "modality": config.modality,
+        "targets": list(targets),
+        "seeds": config.seeds,
+        "labels": labels_of(config),
+        "command": shlex.join(["hatlit", "compare", *words]),
+        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
+        "data_fingerprint": data.fingerprint[:16],
+        "labels_fingerprint": _same_labels(rows),
+        **summarise(rows),
+    }
+    return {**summary, "finding": finding(summary)}
+
+
+def _run(runs: Sequence[TrainConfig], execute: Executor, folder: ComparisonFolder, display: Display) -> list[Row]:
     """Runs all, and keeps ``results.csv`` at what is known so far; rows are in the order of the runs."""
     place = {(run.method, run.target, run.seed): number for number, run in enumerate(runs)}
     rows: list[Row] = []
@@ -155,7 +187,7 @@ def _run(runs: Sequence[TrainConfig], execute: Executor, out: Path, display: Dis
             display.say(f"failed: {row['method']} on {row['target']}, seed {row['seed']}: {row['failed']}")
         rows.append(row)
         rows.sort(key=lambda one: place[one["method"], one["target"], one["seed"]])
-        _write(out / "results.csv", as_csv(rows))
+        folder.keep(rows)
     return rows
 
 
@@ -190,28 +222,24 @@ def _example(out: Path, reference: str, rows: Sequence[Row]) -> RunExample | Non
 
 def _log(summary: Mapping[str, Any], config: CompareConfig, display: Display) -> None:
     """One more run in the group on Weights & Biases, with the table and the report."""
-    out = Path(config.out)
-    wandb = start_wandb(config.wandb, out, f"comparison-{out.name}", asdict(config), display.say, out.name)
+    out, group = Path(config.out), _group_of(config)
+    # The hash keeps apart comparisons whose folders have the same name; the same one again goes on with its run.
+    known_by = json.dumps([summary["command"], summary["data_fingerprint"]])
+    name = f"comparison-{group}-{hashlib.sha256(known_by.encode()).hexdigest()[:8]}"
+    wandb = start_wandb(config.wandb, out, name, asdict(config), display.say, group)
     if wandb:
         wandb.log_table("summary", list(summary_table(summary)))
         wandb.log_files("report", [out / "report.html", out / "results.csv", *sorted((out / "figures").glob("*.png"))])
         wandb.close({name: one["accuracy"]["mean"] for name, one in summary["methods"].items()})
 
 
-def _tell(summary: Mapping[str, Any], rows: Sequence[Row], config: CompareConfig, display: Display) -> None:
+def _tell(summary: Mapping[str, Any], config: CompareConfig, display: Display) -> None:
     table = summary_table(summary)
     display.table(title_of(summary), table)
     display.say(summary["finding"])
     display.say(f"The report is {Path(config.out) / 'report.html'}")
     if config.markdown:
         _write(Path(config.markdown), f"{title_of(summary)}\n\n{Table(table).markdown()}\n")
-
-
-def _keep(out: Path, words: Sequence[str]) -> None:
-    try:
-        save_words(out, words)
-    except OSError as error:
-        raise InputError(f"'{out}' cannot be written ({error.strerror}); choose another --out.") from error
 
 
 def _write(path: Path, text: str) -> None:

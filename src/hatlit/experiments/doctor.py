@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -20,7 +19,7 @@ from hatlit.config import DoctorConfig
 from hatlit.errors import InputError
 from hatlit.experiments.cache import KINDS, entries
 from hatlit.experiments.display import Display, counted, human_bytes
-from hatlit.files import cache_folder, write_atomically
+from hatlit.files import as_json, cache_folder, write_atomically
 
 #: Extras for people who work on hatlit, and the one that stands for all others.
 NOT_SHOWN = ("all", "bench", "docs", "dev")
@@ -67,7 +66,7 @@ def doctor(config: DoctorConfig, display: Display) -> dict[str, Any]:
         display.say("nothing is missing")
     if config.json:
         try:
-            write_atomically(Path(config.json), json.dumps(found, indent=2) + "\n")
+            write_atomically(Path(config.json), as_json(found))
         except OSError as error:
             raise InputError(f"'{config.json}' cannot be written ({error.strerror}); choose another --json.") from error
     return found

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from hatlit.config import ExpandConfig, TrainConfig
 from hatlit.errors import InputError, reason_of
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import METHODS
 
 #: Options that do not change the result, and so not the name of the run either.
@@ -169,8 +169,8 @@ class RunFolder:
         write_atomically(self.path / name, content)
 
     def write_json(self, name: str, content: object) -> None:
-        """Writes one JSON file of the folder."""
-        self.write(name, json.dumps(content, indent=2) + "\n")
+        """Writes one JSON file of the folder, whose numbers are finite."""
+        self.write(name, as_json(content))
 
     def read_json(self, name: str) -> dict[str, object]:
         """Reads one JSON file of the folder."""

@@ -116,9 +116,9 @@ def add_legend(axes: Axes, place: Place = "outside lower center") -> None:
 
 def _in_percent(intervals: Sequence[Interval], scale: float = 100) -> tuple[np.ndarray, np.ndarray]:
     """Means (N,) and distances (2, N) from them to the ends of the intervals."""
-    table = scale * np.array([[one["mean"], one["low"], one["high"]] for one in intervals]).reshape(-1, 3)
-    mean, low, high = table.T
-    return mean, np.maximum(0, [mean - low, high - mean])
+    columns = ([one[end] for one in intervals] for end in ("mean", "low", "high"))
+    mean, low, high = (scale * np.array(column, dtype=np.float64) for column in columns)  # None becomes NaN
+    return mean, np.nan_to_num(np.maximum(0, [mean - low, high - mean]))
 
 
 def _finish(axes: Axes, which: str) -> None:

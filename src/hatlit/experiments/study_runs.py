@@ -18,10 +18,10 @@ from hatlit.experiments.folder import RunFolder
 from hatlit.experiments.pool import Runs
 from hatlit.experiments.prepare import check_names
 from hatlit.experiments.study import Row, StudyTask
-from hatlit.experiments.summary import against, interval, percent
+from hatlit.experiments.summary import against, interval, percent, sign_of, spelled
 
-#: Mean with the ends of its 95 % interval.
-Interval = Mapping[str, float]
+#: Mean with the ends of its 95 % interval, ``low`` and ``high``; these are None over a single target.
+Interval = Mapping[str, Any]
 
 #: What of a run's row a study keeps.
 KEPT = ("method", "target", "seed", "labels", "accuracy")
@@ -134,13 +134,12 @@ def gap(rows: Sequence[Row]) -> Interval:
 
 def verdict(difference: Interval) -> str:
     """Whether a difference is one: undecided is what has zero inside its interval."""
-    return "ahead of" if difference["low"] > 0 else "behind" if difference["high"] < 0 else "undecided against"
+    return {1: "ahead of", -1: "behind", 0: "undecided against"}[sign_of(difference)]
 
 
 def in_points(difference: Interval) -> str:
     """A difference of accuracies with its interval, in percentage points."""
-    low, high = 100 * difference["low"], 100 * difference["high"]
-    return f"{100 * difference['mean']:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    return spelled(difference, "+.1f", 100, " points")
 
 
 def standing(

@@ -17,7 +17,7 @@ from hatlit.experiments.fleet import cached_zoo, open_zoo
 from hatlit.experiments.prepare import choose_target
 from hatlit.experiments.study import Row, StudyTask
 from hatlit.experiments.study_runs import Interval, run_of
-from hatlit.experiments.summary import interval
+from hatlit.experiments.summary import interval, spelled
 from hatlit.selection.labels import align, to_target_classes
 from hatlit.selection.protocol import DEFAULT_NUM_SOURCES, why_unusable
 from hatlit.selection.statistics import Profile, profile
@@ -122,7 +122,7 @@ def mean_of(rows: Sequence[Row], column: str) -> Interval | None:
 
 def as_correlation(one: Interval | None) -> str:
     """A correlation with its interval, in words."""
-    return "not defined" if one is None else f"{one['mean']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]"
+    return "not defined" if one is None else spelled(one, "+.2f")
 
 
 def by_correlation(groups: Mapping[K, list[Row]]) -> list[tuple[K, list[Row]]]:

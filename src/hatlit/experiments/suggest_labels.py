@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -22,7 +21,7 @@ from hatlit.experiments.fleet import cached_zoo, open_zoo
 from hatlit.experiments.prepare import as_sources
 from hatlit.experiments.reopen import Reopened, reopen
 from hatlit.experiments.student import settle_student
-from hatlit.files import write_atomically
+from hatlit.files import as_json, write_atomically
 from hatlit.fusion.mixer import conditional
 from hatlit.methods.base import METHODS, SelectedSource, TransferTask
 from hatlit.methods.hat import HaT
@@ -189,7 +188,7 @@ def _shown(one: Suggestion) -> dict[str, str]:
 def _write(path: Path, suggestions: Sequence[Suggestion]) -> None:
     content = as_csv(suggestions)
     if path.suffix == ".json":
-        content = json.dumps([asdict(one) for one in suggestions], indent=2) + "\n"
+        content = as_json([asdict(one) for one in suggestions])
     try:
         write_atomically(path, content)
     except OSError as error:

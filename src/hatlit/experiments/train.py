@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from torch import Tensor
 
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
+from hatlit.errors import InputError
 from hatlit.experiments.display import Display, human_bytes
 from hatlit.experiments.environment import environment
 from hatlit.experiments.epoch_table import EpochTable
@@ -227,7 +229,17 @@ def _measure(method: TransferMethod, task: TransferTask) -> Outcome:
     rows = task.target.test_rows(method.view)
     predicted = method.predict(rows)
     fused, weights = method.explain(rows)
+    _refuse_not_finite(task.config.method, predicted, fused, weights)
     return Outcome(method, quality(predicted, rows.label), rows.label, predicted, fused, weights)
+
+
+def _refuse_not_finite(method: str, *told: Tensor | None) -> None:
+    """A method that predicts NaN still names a class, and would count as one that is right now and then."""
+    if not all(one is None or bool(one.isfinite().all()) for one in told):
+        raise InputError(
+            f"Training diverged: {method} predicts numbers that are not finite; lower --optimizer.learning_rate, or "
+            f"that of the sources, --adapt.learning_rate."
+        )
 
 
 def _show(result: dict[str, Any], display: Display) -> dict[str, Any]:

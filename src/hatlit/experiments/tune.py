@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +29,8 @@ def tuned(task: TransferTask, folder: RunFolder, display: Display) -> TrainConfi
     """Tries settings on folds of the labelled few and returns the options with the best of them.
 
     The first candidate is the settings as they are, and wins a tie. Every method tries the same candidates on the same
-    folds. Which sources were selected is not asked again for each fold. What was tried goes to ``tuning.json``.
+    folds. Which sources were selected is not asked again for each fold. What was tried goes to ``tuning.json``. Methods
+    that ``left_alone`` names keep their settings.
 
     Args:
         task: with the options as they are; its target's labelled few are all that is used to choose.
@@ -39,6 +40,10 @@ def tuned(task: TransferTask, folder: RunFolder, display: Display) -> TrainConfi
     Raises:
         InputError: a class has fewer than two labels.
     """
+    untouched = left_alone([task.config.method])
+    if untouched:
+        display.say(untouched)
+        return task.config
     folds = list(_folds(task.target, task.config.seed))
     factors = _factors(task.config.tune, task.config.seed)
     scores = [
@@ -51,6 +56,17 @@ def tuned(task: TransferTask, folder: RunFolder, display: Display) -> TrainConfi
     ]
     folder.write_json("tuning.json", {"chosen": best, "tried": tried})
     return scaled(task.config, *factors[best])
+
+
+def left_alone(methods: Sequence[str]) -> str:
+    """A sentence on the methods that ``--tune`` leaves as they are, and why; empty where it tunes all."""
+    oracles = [method for method in methods if METHODS.get(method).is_oracle]
+    others = [method for method in methods if method not in oracles and not METHODS.get(method).tunable]
+    parts = [
+        *([f"{', '.join(oracles)} (an oracle learns from the held-out labels, too)"] if oracles else []),
+        *([f"{', '.join(others)} (no learning rate or weight of distillation changes it)"] if others else []),
+    ]
+    return f"--tune leaves alone {'; '.join(parts)}." if parts else ""
 
 
 def scaled(config: TrainConfig, rate: float, weight: float) -> TrainConfig:
@@ -106,4 +122,6 @@ def _right(task: TransferTask, held_out: np.ndarray) -> np.ndarray:
     asked = TargetRows(
         everything.source[places], everything.target[places], target.train_labels[places], everything.spec
     )
-    return (method.predict(asked).argmax(-1) == asked.label).numpy()
+    predicted = method.predict(asked)
+    sound = predicted.isfinite().all()  # what diverged names some class, too, and must not win by that
+    return (sound & (predicted.argmax(-1) == asked.label)).numpy()

@@ -117,6 +117,9 @@ class TransferMethod(L.LightningModule, ABC):
     #: Whether it knows what no method could know, and only marks what there is to gain.
     is_oracle: ClassVar[bool] = False
 
+    #: Whether learning rate or weight of distillation make a difference to it, so that ``--tune`` has something to try.
+    tunable: ClassVar[bool] = True
+
     #: Parts of the options that it never looks at; its finished runs stay valid when those change.
     unread_options: ClassVar[tuple[str, ...]] = ("hat",)
 

@@ -50,6 +50,7 @@ class BestSourceZeroShot(BestSource):
     """Takes the source that selection ranked first as it is."""
 
     needs_labels: ClassVar[bool] = False
+    tunable: ClassVar[bool] = False
 
     @classmethod
     def build(cls, task: TransferTask) -> Self:

@@ -40,6 +40,7 @@ class ConcatProbe(TransferMethod):
         optimizer: of no use here; every method has one.
     """
 
+    tunable: ClassVar[bool] = False
     leaves: ClassVar[Literal["student", "source", "ensemble"]] = "ensemble"
 
     #: Ridge penalty λ. In the words of scikit-learn, C = 1 / (λ L): strong, for a handful of rows and many features.

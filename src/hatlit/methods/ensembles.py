@@ -74,6 +74,7 @@ class UniformEnsemble(Ensemble):
     """Answers with the plain mean of the sources' predictions, Σ_i p_i(x) / N; nothing is trained."""
 
     needs_labels: ClassVar[bool] = False
+    tunable: ClassVar[bool] = False
 
     def weights(self, outputs: SourceOutputs) -> Tensor:
         """All alike, save that a source counts less on a row on which it abstains: (B, N)."""

@@ -58,11 +58,13 @@ def method(accuracy, rank, **changed):
         "is_oracle": False,
         "needs_source_data": False,
         **dict.fromkeys(SCORES, interval),
-        "training_seconds": 12.34,
+        "training_seconds": 2.5,
+        "seconds": 12.34,
         "peak_memory_bytes": 3.21e8,
         "bytes": 650_960.0,
         "student_bytes": 28_412.0,
         "average_rank": rank,
+        "rank_among_variants": None,
         "against_reference": {"difference": lead, "wins": 4, "ties": 1, "losses": 1},
         **changed,
     }
@@ -184,7 +186,7 @@ def test_the_page_says_what_was_run_and_what_came_out(write, summary, rows, exam
 def test_methods_are_listed_best_first_with_numbers_on_the_right(write, summary, rows, example):
     page, markdown = write(summary, rows, example)
     cells = [text for _, text in page.cells]
-    assert cells.index("all_labels (oracle)") < cells.index("hat") < cells.index("kd") < cells.index("labels_only")
+    assert cells.index("all_labels (oracle)") < cells.index("hat") < cells.index("labels_only") < cells.index("kd")
     assert ["number", "81.2 [78.1, 85.5]"] in page.cells
     assert ["number", "average rank"] in page.cells
     assert "| method | runs | accuracy |" in markdown
@@ -206,6 +208,22 @@ def test_a_missing_example_is_a_sentence(write, summary, rows):
         assert "no finished run of hat was there to look into" in text
 
 
+def test_a_method_whose_runs_all_failed_is_listed(write, summary, rows, example):
+    nothing = dict.fromkeys(("mean", "low", "high"))
+    costs = dict.fromkeys(("seconds", "peak_memory_bytes", "bytes", "student_bytes", "average_rank"))
+    lost = method(0.5, None, n=0, failed=6, against_reference=None) | dict.fromkeys(SCORES, nothing) | costs
+    _, markdown = write({**summary, "methods": {**summary["methods"], "lost": lost}}, rows, example)
+    assert re.search(r"^\| lost \| 0 of 6 \| - \| - ", markdown, re.MULTILINE)
+
+
+def test_variants_have_a_column_of_their_own(write, summary, rows, example):
+    assert "rank among variants" not in write(summary, rows, example)[1]
+    summary["methods"]["hat_no_gate"] = method(0.7, None, rank_among_variants=1.625)
+    markdown = write(summary, rows, example)[1]
+    assert "rank among variants" in markdown
+    assert "1.62" in markdown
+
+
 def test_one_target(write, summary, rows, example):
     alone = {**summary, "targets": ["ann"], "seeds": 1, "critical_difference": None}
     page, _ = write(alone, [row for row in rows if row["target"] == "ann"], example)
@@ -217,7 +235,7 @@ def test_one_target(write, summary, rows, example):
 
 def test_numbers_that_are_not_there_are_gaps(write, summary, rows):
     lacking = {"nll": {"mean": float("nan"), "low": None, "high": None}, "against_reference": None}
-    unmeasured = {"peak_memory_bytes": None, "training_seconds": float("nan")}
+    unmeasured = {"peak_memory_bytes": None, "seconds": float("nan")}
     methods = {**summary["methods"], "kd": {**summary["methods"]["kd"], **lacking, **unmeasured}}
     for text in write({**summary, "methods": methods}, rows, None):
         shown = text.text if isinstance(text, Page) else text

@@ -103,6 +103,17 @@ def test_no_text_covers_another_or_is_cut(drawn, methods, targets):
         check_layout(figure)
 
 
+def test_what_has_no_interval_or_no_finished_run(drawn):
+    summary = make(3)
+    nothing = dict.fromkeys(("mean", "low", "high"))
+    summary["methods"]["lost"] = {**summary["methods"]["hat"], "n": 0, "failed": 3, "accuracy": nothing, "bytes": None}
+    summary["methods"]["hat"]["accuracy"] |= {"low": None, "high": None}
+    picture = figures.accuracy_picture(summary)
+    assert "lost" not in picture.alt
+    assert any(text.get_text().endswith("[-]") for text in drawn[0].axes[0].texts)
+    assert "lost" not in figures.traffic_picture(summary).alt
+
+
 def test_bars_are_the_accuracies_best_first_and_oracles_are_hatched(drawn):
     picture = figures.accuracy_picture(make(3))
     (axes,) = drawn[0].axes

@@ -35,7 +35,9 @@ def test_finding(rows, failed):
         "cases."
     )
     first = [row for row in rows if row["target"] == "t0"]
-    assert "so it is right more often than not" in Skeletons().finding(first)
+    assert "+1.00 [-] with their true accuracy, so whether it is right is undecided" in Skeletons().finding(first)
+    twice = [*first, *({**row, "target": "t1"} for row in first)]
+    assert "so it is right more often than not" in Skeletons().finding(twice)
     lost = {**failed, "value": "medium", "score": 5.0, "parameters": 20}
     assert "1 of 7 runs failed and are left out." in Skeletons().finding([*rows, lost])
     assert Skeletons().finding(first[:1]).startswith("On no target two students can be compared.")

@@ -11,7 +11,6 @@ from typing import Any
 from hatlit.experiments.display import counted, human_bytes
 from hatlit.experiments.report.comparison_figures import (
     accuracy_picture,
-    best_first,
     critical_difference_picture,
     slopes_picture,
     traffic_picture,
@@ -34,7 +33,7 @@ from hatlit.experiments.report.example_figures import (
     selection_picture,
 )
 from hatlit.experiments.report.html import DEMO, NOTHING
-from hatlit.experiments.summary import marked
+from hatlit.experiments.summary import best_first, marked, runs_of
 
 __all__ = ["ComparisonReport", "RunExample", "write_comparison"]
 
@@ -42,10 +41,13 @@ __all__ = ["ComparisonReport", "RunExample", "write_comparison"]
 SHOWN = 16
 
 HOW_TO_READ = (
-    "Best first. Accuracy, balanced accuracy, macro F1 and ECE (expected calibration error) are percentages, NLL is "
-    "the mean negative log-likelihood in nats; all are means over targets and seeds. Brackets hold 95 % intervals that "
-    "resample whole targets. Training seconds are the median, peak memory is the largest, bytes moved and student size "
-    "are means. An oracle knows what no method could know: it shows what is possible, and has no rank."
+    "Best first, and methods with failed runs last: their means are over other runs, so they have no rank. Accuracy, "
+    "balanced accuracy, macro F1 and ECE (expected calibration error) are percentages, NLL is the mean negative "
+    "log-likelihood in nats; all are means over targets and seeds. Brackets hold 95 % intervals that resample whole "
+    "targets. Seconds are those of preparation and training, the median; what methods share (adapted sources) is "
+    "charged to the run that needed it first. Peak memory is the largest, bytes moved and student size are means. "
+    "Variants of HaT are ranked among themselves and HaT, apart from its rivals. An oracle knows what no method could "
+    "know: it shows what is possible, and has no rank."
 )
 
 
@@ -95,7 +97,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     yield Paragraph(HOW_TO_READ)
     if len(summary["targets"]) == 1:
         yield Paragraph(
-            "With one target there is nothing to resample, so the intervals say nothing about other targets."
+            "With one target there is nothing to resample, so there are no intervals: it says nothing about others."
         )
     failed = [row for row in rows if row["failed"]]
     if failed:
@@ -138,15 +140,16 @@ def _settings(summary: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _methods(summary: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [_method(name, one, summary["reference"]) for name, one in best_first(summary)]
+    ranked = best_first(summary)
+    has_variants = any(one["rank_among_variants"] for _, one in ranked)
+    return [_method(name, one, summary["reference"], has_variants) for name, one in ranked]
 
 
-def _method(name: str, one: Mapping[str, Any], reference: str) -> dict[str, str]:
+def _method(name: str, one: Mapping[str, Any], reference: str, has_variants: bool) -> dict[str, str]:
     versus = one["against_reference"]
-    runs = one["n"] + one["failed"]
     return {
         "method": marked(name, one),
-        "runs": f"{one['n']} of {runs}" if one["failed"] else str(runs),
+        "runs": runs_of(one),
         "accuracy": _interval(one["accuracy"]),
         "balanced accuracy": _number(one["balanced_accuracy"]["mean"], 100, 1),
         "macro F1": _number(one["macro_f1"]["mean"], 100, 1),
@@ -157,7 +160,8 @@ def _method(name: str, one: Mapping[str, Any], reference: str) -> dict[str, str]
         if versus
         else NOTHING,
         "average rank": _number(one["average_rank"], 1, 2),
-        "training seconds": _number(one["training_seconds"], 1, 1),
+        **({"rank among variants": _number(one["rank_among_variants"], 1, 2)} if has_variants else {}),
+        "seconds": _number(one["seconds"], 1, 1),
         "peak memory": _size(one["peak_memory_bytes"]),
         "bytes moved": _size(one["bytes"]),
         "student size": _size(one["student_bytes"]),
@@ -169,8 +173,10 @@ def _failure(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _interval(one: Mapping[str, float | None], sign: str = "") -> str:
-    low, high = (_number(one[end], 100, 1, sign) for end in ("low", "high"))
-    return f"{_number(one['mean'], 100, 1, sign)} [{low}, {high}]"
+    if one["mean"] is None:
+        return NOTHING
+    ends = (_number(one[end], 100, 1, sign) for end in ("low", "high"))
+    return f"{_number(one['mean'], 100, 1, sign)} [{NOTHING if one['low'] is None else ', '.join(ends)}]"
 
 
 def _number(value: float | None, scale: float, digits: int, sign: str = "") -> str:

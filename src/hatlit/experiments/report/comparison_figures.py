@@ -15,7 +15,7 @@ from hatlit.experiments.display import human_bytes
 from hatlit.experiments.report.document import Paragraph, Picture
 from hatlit.experiments.report.drawing import as_png, label_points, name_ticks, new_figure, shorten, spread
 from hatlit.experiments.report.figures import BLUE, GREY, ORANGE
-from hatlit.experiments.summary import marked
+from hatlit.experiments.summary import best_first, marked, percent
 
 #: The method whose student learns from the labels alone.
 ALONE = "labels_only"
@@ -33,11 +33,6 @@ def where(summary: Mapping[str, Any]) -> str:
     return f"{shorten(summary['data'])}{demo}, targets: {len(summary['targets'])}, seeds: {summary['seeds']}"
 
 
-def best_first(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The methods by accuracy."""
-    return sorted(summary["methods"].items(), key=lambda item: -item[1]["accuracy"]["mean"])
-
-
 def called(name: str, one: Mapping[str, Any]) -> str:
     """A method's name, with a word of warning where no real method could do what it does."""
     return marked(shorten(name), one)
@@ -45,14 +40,14 @@ def called(name: str, one: Mapping[str, Any]) -> str:
 
 def accuracy_picture(summary: Mapping[str, Any]) -> Picture:
     """Accuracy of every method with its interval, the best on top."""
-    ranked = best_first(summary)
+    ranked = _to_show(summary)
     figure = new_figure(9, 1.5 + LINE * 1.15 * len(ranked), "Accuracy by method", where(summary))
     axes = figure.subplots()
     for place, (name, one) in enumerate(ranked):
-        mean, low, high = (100 * one["accuracy"][key] for key in ("mean", "low", "high"))
+        mean, low, high = _with_ends(one["accuracy"])
         axes.barh(place, mean, 0.72, **_bar_style(name, one, summary["reference"]))
         axes.errorbar(mean, place, xerr=[[max(0, mean - low)], [max(0, high - mean)]], color="black", capsize=2.5, lw=1)
-        words = f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+        words = percent(one["accuracy"])
         axes.text(1.01, place, words, fontsize=8, va="center", transform=axes.get_yaxis_transform())
     name_ticks(axes, "y", [called(name, one) for name, one in ranked])
     axes.set(xlim=(0, 100), ylim=(len(ranked) - 0.4, -0.6), xlabel="accuracy on the test parts, % (95 % interval)")
@@ -145,7 +140,7 @@ def slopes_picture(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 
 def traffic_picture(summary: Mapping[str, Any]) -> Picture | Paragraph:
     """Accuracy against bytes moved. Methods that move nothing stand on a strip of their own: zero has no logarithm."""
-    methods = best_first(summary)
+    methods = _to_show(summary)
     moved = [one["bytes"] for _, one in methods]
     if not any(moved):
         return Paragraph("No picture of accuracy against bytes: no method moved any.")
@@ -175,6 +170,18 @@ def traffic_picture(summary: Mapping[str, Any]) -> Picture | Paragraph:
     )
     caption = "Up and left is better. A star marks the reference, a hollow diamond an oracle."
     return Picture("traffic", caption, f"Accuracy and bytes moved of each method: {words}.", as_png(figure))
+
+
+def _to_show(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The methods with a finished run, best first."""
+    return [(name, one) for name, one in best_first(summary) if one["n"]]
+
+
+def _with_ends(accuracy: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Mean and ends of an interval in percent; an interval over one target has no ends, and is drawn without width."""
+    mean = 100 * accuracy["mean"]
+    low, high = (mean if accuracy[end] is None else 100 * accuracy[end] for end in ("low", "high"))
+    return mean, low, high
 
 
 def _bar_style(name: str, one: Mapping[str, Any], reference: str) -> dict[str, Any]:

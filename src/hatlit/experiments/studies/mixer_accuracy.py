@@ -20,7 +20,7 @@ from hatlit.experiments.study_runs import (
     in_points,
     run_variants,
 )
-from hatlit.experiments.summary import interval
+from hatlit.experiments.summary import interval, sign_of
 
 
 @register_study()
@@ -49,8 +49,7 @@ class MixerAccuracy(Study):
             else f"their correlation over the runs is {together:+.2f}"
         )
         difference = gap(known)
-        sign = (difference["low"] > 0) - (difference["high"] < 0)
-        how = {1: "too high", 0: "not clearly off", -1: "too low"}[sign]
+        how = {1: "too high", 0: "not clearly off", -1: "too low"}[sign_of(difference)]
         return (
             f"The accuracy of the mixer that the gate sees in training is {how}: minus the accuracy on the test part "
             f"it is {in_points(difference)} over {len(known)} runs; {told}.{failures(rows)}"

@@ -29,7 +29,7 @@ from hatlit.experiments.study_runs import (
     verdict,
 )
 from hatlit.experiments.study_sources import as_correlation, mean_of, rank_correlation, target_of, zoo_of
-from hatlit.experiments.summary import percent
+from hatlit.experiments.summary import percent, sign_of
 from hatlit.experiments.train import choose_sources, selected
 from hatlit.methods.base import TransferTask
 from hatlit.stopwatch import Stopwatch
@@ -160,9 +160,9 @@ def _with_rank(row: Row, one: Ranked) -> Row:
 def _judged(chosen: Sequence[Row]) -> str:
     """Whether a ranking is right more often than not."""
     one: Interval | None = mean_of(chosen, "correlation")
-    if one is None or one["low"] <= 0 <= one["high"]:
+    if one is None or not sign_of(one):
         return "so whether it is right is undecided"
-    return "so it is right more often than not" if one["low"] > 0 else "so it is wrong more often than not"
+    return "so it is right more often than not" if sign_of(one) > 0 else "so it is wrong more often than not"
 
 
 def _mean(rows: Sequence[Row], name: str, column: str) -> float:

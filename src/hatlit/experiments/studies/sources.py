@@ -25,7 +25,7 @@ from hatlit.experiments.study_runs import (
     values_of,
 )
 from hatlit.experiments.study_sources import target_of, usable_cards, zoo_of
-from hatlit.experiments.summary import percent
+from hatlit.experiments.summary import percent, sign_of
 
 
 @register_study()
@@ -65,7 +65,7 @@ class Sources(Study):
         words = f"hat is most accurate with {best} of the sources, {percent(known[best])} %."
         if fewest != best and (gain := _lead(rows, best, fewest)):
             words += f" That is {in_points(gain)} ahead of {fewest}, which reaches {percent(known[fewest])} %."
-        enough = [value for value in known if (gain := _lead(rows, best, value)) and gain["low"] <= 0]
+        enough = [value for value in known if (gain := _lead(rows, best, value)) and sign_of(gain) < 1]
         words += f" The smallest number that is not clearly worse is {min(enough, key=int)}."
         return words + failures(rows)
 
