@@ -222,6 +222,9 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
             "--trainer.batch_size 5 leaves some of 6 processes without a sample",
         ),
         (lambda: CompareConfig(methods=" ,"), "--methods names none"),
+        (lambda: CompareConfig(controls=1, sources=SourcesConfig(controls=2)), "--controls 1 and --sources.controls 2"),
+        (lambda: CompareConfig(controls=-1), "--controls"),
+        (lambda: CompareConfig(controls=1, zoo="z"), "cannot change a given --zoo"),
         (lambda: CompareConfig(targets=[]), "--targets names none"),
     ],
 )

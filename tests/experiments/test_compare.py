@@ -86,6 +86,15 @@ def test_the_folder_in_which_one_stands_has_a_name_too(tmp_path, monkeypatch):
     assert run_config(CompareConfig(out="."), "hat", "ann", 0).wandb_group == "watches"
 
 
+@pytest.mark.parametrize("words", ["--controls 2", "--sources.controls 2", "--controls 2 --sources.controls 2"])
+def test_controls_reach_the_sources_of_every_run(monkeypatch, words):
+    seen = {}
+    monkeypatch.setattr("hatlit.experiments.compare.compare", lambda settings, *others: seen.update(settings))
+    assert main(["compare", "--methods", "hat,hat_no_gate", *words.split()]) == 0
+    runs = [run_config(seen[method], method, "ann", 0) for method in ("hat", "hat_no_gate")]
+    assert [run.sources.controls for run in runs] == [2, 2]
+
+
 #: As much of a run's result as a comparison reads.
 RESULT = {
     **dict.fromkeys(SCORES, 0.5),

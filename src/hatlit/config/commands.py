@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hatlit.config.checks import Names, at_least, names
@@ -121,6 +121,7 @@ class CompareConfig(ExpansionConfig):
         methods: which methods.
         targets: all, a number (that many, evenly spread over the data set), or names.
         seeds: how many seeds, from 0 on.
+        controls: how many useless sources of each kind join the others, as `--sources.controls` does.
         wandb: where Weights & Biases logs go, a run each and one that sums them up, in one group.
         markdown: file that the closing table is also written to.
         executor: what shares out the runs: processes on this machine, or Ray.
@@ -130,12 +131,14 @@ class CompareConfig(ExpansionConfig):
     methods: Names = "labels_only,best_source,hat"
     targets: Names = "all"
     seeds: int = 3
+    controls: int = 0
     wandb: Literal["auto", "online", "offline", "off"] = "off"
     markdown: str | None = None
     executor: Literal["local", "ray"] = "local"
     ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
+        self.sources = self._with_controls()
         super().__post_init__()
         self.methods, self.targets = names(self.methods), names(self.targets)
         for option in ("methods", "targets"):
@@ -146,6 +149,15 @@ class CompareConfig(ExpansionConfig):
             raise InputError(
                 "A comparison shares its runs among --jobs; --trainer.devices and --trainer.num_nodes must stay 1."
             )
+
+    def _with_controls(self) -> SourcesConfig:
+        at_least("", self, controls=0)
+        if self.controls and self.sources.controls not in (0, self.controls):
+            raise InputError(
+                f"--controls {self.controls} and --sources.controls {self.sources.controls} contradict each other; "
+                "give one of them."
+            )
+        return replace(self.sources, controls=self.controls or self.sources.controls)
 
 
 @dataclass
