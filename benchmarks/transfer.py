@@ -173,8 +173,8 @@ def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
     closed = [share for summary in summaries.values() if (share := gap(summary, "hat")) is not None]
     ahead = len(summaries) - len(behind)
     lines = [
-        f"- HaT is at or above the best other method in {ahead} of {len(summaries)} comparisons, and by more than the "
-        f"95 % interval in {clear}" + (f". It loses on {'; '.join(behind)}." if behind else "."),
+        f"- HaT is at or above the best other method of this table in {ahead} of {len(summaries)} comparisons, and by "
+        f"more than the 95 % interval in {clear}" + (f". It loses on {'; '.join(behind)}." if behind else "."),
         f"- It falls more than a point below the labels alone on {', '.join(below)}."
         if below
         else "- It is nowhere more than a point below the labels alone.",
