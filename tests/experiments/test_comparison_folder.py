@@ -8,6 +8,7 @@ import pytest
 
 from hatlit.config import AdaptConfig, CompareConfig, RayConfig, TrainerConfig
 from hatlit.errors import InputError
+from hatlit.experiments import comparison_folder as module
 from hatlit.experiments.comparison_folder import ComparisonFolder, as_csv, read_rows, shared_by, with_methods
 from hatlit.experiments.pool import COLUMNS
 
@@ -80,6 +81,15 @@ def test_two_that_are_not_the_same_never_mix(share, done, tmp_path):
     assert shown(one.keep([row("hat")])) == [("hat", 0)]
     assert shown(other.keep([done(row("kd"))])) == [("kd", 0)]
     assert json.loads((tmp_path / "command.json").read_text())["words"][-1] == "kd"
+
+
+def test_a_take_over_that_is_cut_short_leaves_no_rows_of_the_other(share, done, monkeypatch):
+    share("hat").keep([done(row("hat"))])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_atomically", lambda *arguments: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            share("kd", made_of="b").keep([])
+    assert share("camkd", made_of="b").keep([]) == []
 
 
 def test_a_row_whose_run_is_gone_goes_too_and_one_that_failed_stays(share, done):

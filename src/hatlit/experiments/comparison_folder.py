@@ -90,6 +90,8 @@ class ComparisonFolder:
             if len(methods) > len(self._methods):
                 self.words = with_methods(self._own_words, methods)
             try:
+                if not known_methods:  # what stands there is of another comparison, and must never pass for this one's
+                    (self.path / RESULTS).unlink(missing_ok=True)
                 save_words(self.path, self.words, methods=methods, made_of=self._made_of)
                 write_atomically(self.path / RESULTS, as_csv(kept))
             except OSError as error:
