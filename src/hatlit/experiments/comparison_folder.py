@@ -53,6 +53,7 @@ class ComparisonFolder:
         self.path = path
         self.words = self._own_words = list(words)
         self._methods, self._pairs, self._made_of = list(methods), list(pairs), made_of
+        self._saved: tuple[list[str], list[str]] | None = None  # words and methods, as this process wrote them last
         self._lock = FileLock(path / ".lock")
 
     @contextmanager
@@ -92,7 +93,9 @@ class ComparisonFolder:
             try:
                 if not known_methods:  # what stands there is of another comparison, and must never pass for this one's
                     (self.path / RESULTS).unlink(missing_ok=True)
-                save_words(self.path, self.words, methods=methods, made_of=self._made_of)
+                if self._saved != (self.words, methods) or methods != known_methods:
+                    save_words(self.path, self.words, methods=methods, made_of=self._made_of)
+                    self._saved = (self.words, methods)
                 write_atomically(self.path / RESULTS, as_csv(kept))
             except OSError as error:
                 raise self._unwritable(error) from error
@@ -117,7 +120,8 @@ class ComparisonFolder:
         return bool(row["failed"]) or (self.path / "runs" / row["run"] / "done").is_file()
 
     def _unwritable(self, error: OSError) -> InputError:
-        return InputError(f"'{self.path}' cannot be written ({reason_of(error)}); choose another --out.")
+        where = error.filename or self.path
+        return InputError(f"'{where}' cannot be written ({reason_of(error)}); choose another --out.")
 
 
 def shared_by(config: CompareConfig, inputs: Sequence[str]) -> str:
