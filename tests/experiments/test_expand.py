@@ -14,6 +14,7 @@ from hatlit.config import (
     ExpandConfig,
     ExpertsConfig,
     HaTConfig,
+    LabelsConfig,
     SelectionConfig,
     SourcesConfig,
     TrainerConfig,
@@ -149,6 +150,14 @@ def test_a_fleet_grows(in_this_process, options, display, tmp_path):
     assert again == summary
     assert state(folder / "runs") | state(folder / "zoo") | state(folder / "rounds") == before
     assert "round 2 is done already" in display.shown()
+
+
+def test_domains_without_a_label_join(in_this_process, without_pictures, options, display, tmp_path):
+    """Nothing stands beside them: labels alone teach nobody where there are none."""
+    expand(options(method="hat", labels=LabelsConfig(per_class=0), compare_labels_only=True, rounds=1), display)
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 2
+    assert all(row["labels_only"] == "" and 0 <= float(row["accuracy"]) <= 1 for row in rows)
 
 
 @pytest.fixture

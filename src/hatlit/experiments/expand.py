@@ -263,7 +263,8 @@ def _round(
         display.say(f"round {number} is done already")
         rows: list[Row] = folder.read_json(journal)["rows"]  # type: ignore[assignment]
         return rows
-    methods = list(dict.fromkeys([config.method, *([BESIDE] if config.compare_labels_only else [])]))
+    beside = [BESIDE] if config.compare_labels_only and not config.labels.none else []
+    methods = list(dict.fromkeys([config.method, *beside]))
     runs = [run_of(config, folder, plan, method, domain.name) for domain in domains for method in methods]
     came = {(row["method"], row["target"]): row for row in display.track(execute(runs), f"round {number}: runs")}
     _refuse_failed([came[run.method, str(run.target)] for run in runs], number, config, display)

@@ -13,8 +13,8 @@ from hatlit.registry import Registry
 #: The least probability that a logarithm sees.
 PROBABILITY_FLOOR = 1e-6
 
-#: The score of candidates unless told otherwise, and what takes its place where the target has no label.
-WITH_LABELS, WITHOUT_LABELS = "centroid_accuracy_agreement", "mutual_information_agreement"
+#: The score that takes the place of the shipped one where the target has no label.
+WITHOUT_LABELS = "mutual_information_agreement"
 
 #: Agreement counts as at least this much: too little to outrank a candidate that any other bears out.
 FAINTEST_AGREEMENT = 0.01

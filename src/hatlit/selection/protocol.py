@@ -12,7 +12,7 @@ from hatlit.datamodules.target.data import TargetData
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.selection.coarse import best_first, coarse
-from hatlit.selection.fine import WITH_LABELS, WITHOUT_LABELS
+from hatlit.selection.fine import WITHOUT_LABELS
 from hatlit.selection.fine_stage import FineStage
 from hatlit.selection.learned import ENOUGH_TARGETS, Experience, LearningSimilarity, experience_of
 from hatlit.selection.similarity import SIMILARITIES
@@ -165,7 +165,7 @@ def _how_many(wanted: int | None, usable: int, verdicts: list[Verdict], say: Cal
 
 
 def _fine_score(asked: str, target: TargetData, say: Callable[[str], None]) -> str:
-    if asked != WITH_LABELS or len(target.split.labelled):
+    if asked != SelectionConfig.fine or len(target.split.labelled):
         return asked
     say(f"The target has no label, so candidates are judged by '{WITHOUT_LABELS}'.")
     return WITHOUT_LABELS
