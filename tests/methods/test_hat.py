@@ -194,7 +194,7 @@ def test_features_on_disk_are_not_read_to_build_the_method_or_to_find_suspicious
 
 def test_features_on_disk_are_read_in_portions(task, monkeypatch):
     read, look_up = [], SourceBank._features
-    monkeypatch.setattr("hatlit.methods.hat.ROWS_A_PASS", 10)
+    monkeypatch.setattr("hatlit.encoders.base.ROWS_A_PASS", 10)
     monkeypatch.setattr("hatlit.fusion.bank.ROWS_A_PASS", 10)
 
     def count(bank, rows):

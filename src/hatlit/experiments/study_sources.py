@@ -26,9 +26,6 @@ from hatlit.zoo.store import Zoo
 
 K = TypeVar("K")
 
-#: Test samples a forward pass; bounds the memory that large models take.
-ROWS_A_PASS = 256
-
 #: Options of what comes after selection.
 OF_STUDENTS = ("student", "device", "adapt", "hat", "distillation", "optimizer", "trainer", "tune")
 
@@ -77,7 +74,7 @@ def true_accuracy(card: Card, model: Classifier, target: TargetData) -> float:
     No method could know it: it needs the labels of the test part.
     """
     rows = target.test_rows(model.input_spec)
-    logits = torch.cat([model(part) for part in rows.target.split(ROWS_A_PASS)])
+    logits = torch.cat([model(part) for part in rows.target.split(model.input_spec.rows_a_pass)])
     answers = to_target_classes(logits.double().softmax(-1), align(card.class_names, target.class_names)).nan_to_num()
     best = answers.max(-1)
     return float(((best.indices == rows.label) & (best.values > 0)).double().mean())

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from hatlit.datamodules.base import Domain
     from hatlit.datamodules.target.data import TargetData, TargetRows
 
-#: Rows a pass outside training; bounds the memory that it takes.
-ROWS_A_PASS = 512
-
 
 @dataclass(frozen=True)
 class SelectedSource:
@@ -315,7 +312,7 @@ class StudentMethod(TransferMethod):
         """What the student says of rows, in eval mode: (N, K)."""
         self.student.eval()
         device = next(self.student.parameters()).device
-        chunks = rows.target.split(ROWS_A_PASS)
+        chunks = rows.target.split(self.student.input_spec.rows_a_pass)
         return torch.cat([self.student(chunk.to(device)).softmax(-1).cpu() for chunk in chunks])
 
 

@@ -45,8 +45,8 @@ from hatlit.types import UNLABELLED, Batch
 #: A source this far from chance, and no further, is suspicious; 1 is one that agrees with the others everywhere.
 NEAR_CHANCE = 0.15
 
-#: Rows a pass when the whole training part is looked at.
-ROWS_A_PASS = 1024
+#: Rows that the mixer is measured on where none is labelled.
+ROWS_MEASURED = 1024
 
 #: Blends of all rows together; where there are more rows than this, they teach the student enough by themselves.
 MOST_BLENDS = 16384
@@ -258,7 +258,9 @@ class HaT(StudentMethod):
         """Weights (B, N) and fused predictions (B, K) outside training, for the student's views (B, ...)."""
         was_training = self.student.training
         self.student.eval()
-        features = torch.cat([self.student.features(chunk) for chunk in view.split(ROWS_A_PASS)])
+        features = torch.cat(
+            [self.student.features(chunk) for chunk in view.split(self.student.input_spec.rows_a_pass)]
+        )
         self.student.train(was_training)
         return self.mix(features, outputs, log_prior)
 
@@ -310,9 +312,9 @@ class HaT(StudentMethod):
         return accuracy, weights.mean(0)
 
     def _some_rows(self) -> Tensor:
-        """Numbers of up to ``ROWS_A_PASS`` training rows, evenly spread."""
+        """Numbers of up to ``ROWS_MEASURED`` training rows, evenly spread."""
         count = len(self._labels)
-        return torch.arange(0, count, -(-count // ROWS_A_PASS), device=self._labels.device)
+        return torch.arange(0, count, -(-count // ROWS_MEASURED), device=self._labels.device)
 
     def _fused_everywhere(self) -> Tensor:
         """Fused predictions (rows, K) on all training rows; several processes share the work and get the same."""
@@ -320,7 +322,7 @@ class HaT(StudentMethod):
         share = -(-len(rows) // trainer.world_size)
         mine = rows[trainer.global_rank * share : (trainer.global_rank + 1) * share]
         # A portion at a time, so that features which stay on disk do not come into memory all at once.
-        portions = mine.split(ROWS_A_PASS)
+        portions = mine.split(self.student.input_spec.rows_a_pass)
         fused = torch.cat(
             [self.fused(self._views[some], self.bank(some), self._log_priors[some])[1] for some in portions]
         )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hatlit.config import OptimizerConfig
 from hatlit.datamodules.target.data import TargetRows
 from hatlit.encoders.base import Classifier
-from hatlit.methods.base import ROWS_A_PASS, TransferTask, label_losses, mean_over_rows, register_method
+from hatlit.methods.base import TransferTask, label_losses, mean_over_rows, register_method
 from hatlit.methods.best_source import BestSource, with_target_head
 from hatlit.types import UNLABELLED, Batch
 
@@ -76,7 +76,7 @@ class Shot(BestSource):
     def _cluster(self) -> Tensor:
         was_training = self.student.training
         self.student.eval()
-        answers = [self.student.both(chunk) for chunk in self._views.split(ROWS_A_PASS)]
+        answers = [self.student.both(chunk) for chunk in self._views.split(self.student.input_spec.rows_a_pass)]
         self.student.train(was_training)
         features, logits = (torch.cat(part) for part in zip(*answers, strict=True))
         return nearest_centroid(features, logits.softmax(-1))

@@ -14,7 +14,7 @@ from hatlit.registry import Registry
 LEAST_WEIGHT = 1e-3
 
 #: Candidates that are compared with all samples at a time; bounds the memory that this takes.
-ROWS_A_PASS = 256
+CANDIDATES_A_PASS = 256
 
 
 class Outlook(NamedTuple):
@@ -167,7 +167,7 @@ class _Cover:
 
 
 def _passes(rows: np.ndarray) -> list[np.ndarray]:
-    return np.split(rows, range(ROWS_A_PASS, len(rows), ROWS_A_PASS))
+    return np.split(rows, range(CANDIDATES_A_PASS, len(rows), CANDIDATES_A_PASS))
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from hatlit.errors import InputError
 from hatlit.types import UNLABELLED, Batch
 
 #: Samples of which a view is built at a time; bounds the memory that this takes.
-ROWS_A_PASS = 512
+SAMPLES_A_PASS = 512
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class TargetData:
 
     def _view(self, wanted: InputSpec, numbers: np.ndarray) -> Tensor:
         domain = self.recording(wanted.modality)
-        chunks = np.split(numbers, range(ROWS_A_PASS, len(numbers), ROWS_A_PASS))
+        chunks = np.split(numbers, range(SAMPLES_A_PASS, len(numbers), SAMPLES_A_PASS))
         return torch.cat([build_view(domain.tensor(chunk), domain.recorded, wanted) for chunk in chunks])
 
     def _blends(self, domain: Domain, blends: Blends) -> Iterator[Tensor]:
@@ -168,8 +168,8 @@ class TargetData:
         for _ in range(blends.count):
             others = self.split.train[torch.randperm(len(self.split.train), generator=generator).numpy()]
             share = torch.rand(len(others), generator=generator)
-            for start in range(0, len(others), ROWS_A_PASS):
-                part = slice(start, start + ROWS_A_PASS)
+            for start in range(0, len(others), SAMPLES_A_PASS):
+                part = slice(start, start + SAMPLES_A_PASS)
                 samples = domain.tensor(self.split.train[part])
                 yield blend(samples, domain.tensor(others[part]), share[part], domain.recorded)
 
