@@ -13,12 +13,13 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from at_a_glance import one_for_all, overview
 from hatlit.config import CompareConfig, Names, names
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
@@ -28,7 +29,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.document import Table
-from hatlit.experiments.summary import finding, percent, summarise, summary_table
+from hatlit.experiments.summary import finding, summarise, summary_table
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
@@ -63,9 +64,6 @@ The defaults of HaT were chosen while looking at these sets at few labels, most 
 same targets ([research log](research-log.md), which also says what held on others). Runs at 5 % were not looked at
 before the choices up to adaptation that looks at unlabelled rows; HMP at 5 % was looked at in later ones.
 """
-
-#: What HaT is set beside at a glance, as ``is_rival`` has it.
-RIVALS = "Best other: without oracles, `dann` (needs source recordings) and HaT's own variants."
 
 #: Where the recordings come from.
 RECORDINGS = """## The recordings
@@ -149,7 +147,9 @@ def main(words: list[str]) -> int:
     same = {one: [level for level in config.labels if level not in levels[one]] for one in found}
     missing = {one: [level for level, comparison in made[one].items() if not comparison] for one in found}
     sections = [section_of(one, summaries[one], same[one], missing[one]) for one in found]
-    write_atomically(Path(config.page), "\n".join([head, overview(summaries), recordings(), *sections]))
+    write_atomically(
+        Path(config.page), "\n".join([head, overview(summaries), one_for_all(summaries), recordings(), *sections])
+    )
     display.say(f"wrote {config.page}")
     return 0
 
@@ -275,72 +275,6 @@ def settings_of(
         else:
             return settings, asked
     raise InputError(f"'{section.file}' has no domain.")
-
-
-def overview(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
-    """One row a comparison: HaT, the best of the others, and where HaT loses."""
-    rows, lost, lost_to_students = [], [], []
-    for section, several in summaries.items():
-        for summary in several:
-            methods = summary["methods"]
-            if "hat" not in methods:
-                continue
-            where = f"{section.title.split(' (')[0]} ({summary['labels']})"
-            best, student = best_rival(methods), best_rival(methods, leaves="student")
-            floor = methods.get("labels_only")
-            rows.append(
-                {
-                    "data": section.title.split(" (")[0],
-                    "labels": summary["labels"],
-                    "labels_only": percent(floor["accuracy"]) if floor else "-",
-                    "hat": percent(methods["hat"]["accuracy"]),
-                    "best other": score_of(best, methods),
-                    "hat ahead of it by": lead_over(best, methods),
-                    "best other student": score_of(student, methods),
-                    "hat ahead of that by": lead_over(student, methods),
-                }
-            )
-            lost += [where] if lead_over(best, methods).startswith("-") and best else []
-            lost_to_students += [where] if lead_over(student, methods).startswith("-") and student else []
-    if not rows:
-        return ""
-    verdict = (
-        f"HaT is at or above the best other method in {len(rows) - len(lost)} of {len(rows)} comparisons{_but(lost)}. "
-        "An ensemble asks all sources on the device, and a fine-tuned source is as large as it was; among methods that "
-        "leave a student of the same size HaT is at or above the best other in "
-        f"{len(rows) - len(lost_to_students)} of {len(rows)}{_but(lost_to_students)}."
-    )
-    return f"## All at a glance\n\n{RIVALS}\n\n{Table(rows).markdown()}\n\n{verdict}\n"
-
-
-def best_rival(methods: Mapping[str, Any], leaves: str = "") -> str | None:
-    """The most accurate of the methods that could take HaT's place, or of those that leave one kind of model."""
-    rivals = [
-        name
-        for name, one in methods.items()
-        if is_rival(name, one) and (not leaves or METHODS.get(name).leaves == leaves)
-    ]
-    return max(rivals, key=lambda name: methods[name]["accuracy"]["mean"], default=None)
-
-
-def score_of(method: str | None, methods: Mapping[str, Any]) -> str:
-    """A method and its accuracy, as a table shows them."""
-    return f"{method} {percent(methods[method]['accuracy'])}" if method else "-"
-
-
-def lead_over(method: str | None, methods: Mapping[str, Any]) -> str:
-    """How far HaT is ahead of a method, as a table shows it."""
-    return percent(methods[method]["against_reference"]["difference"]) if method else "-"
-
-
-def _but(lost: Sequence[str]) -> str:
-    return f", behind on {'; '.join(lost)}" if lost else ""
-
-
-def is_rival(name: str, one: Mapping[str, Any]) -> bool:
-    """Whether a method is one that a company could use in place of HaT."""
-    is_other = one["n"] and not name.startswith("hat")
-    return bool(is_other) and not (one["is_oracle"] or METHODS.get(name).needs_source_data)
 
 
 def recordings() -> str:

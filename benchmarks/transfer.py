@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from at_a_glance import best_rival
 from hatlit.config import Names, names
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
@@ -28,7 +29,7 @@ from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent, sign_of
 from hatlit.files import write_atomically
 from quick import parse_fast
-from results import LABELS, ResultsConfig, best_rival, comparison_of, found_sections, left_out
+from results import LABELS, ResultsConfig, comparison_of, found_sections, left_out
 from sections import ROOT, Section
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.

@@ -1,0 +1,67 @@
+"""Which one method serves best everywhere, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def glance(program):
+    return program("at_a_glance")
+
+
+@pytest.fixture
+def section(program):
+    def make(name, file="recorded.npz"):
+        return program("sections").Section(f"{name} (made up)", "imu", "", file=file)
+
+    return make
+
+
+def compared(missing=(), **reached):
+    """What is known of one comparison, from the accuracy of each method; the oracle is left out of everything."""
+    methods = {
+        name: {"n": 1, "is_oracle": name == "all_labels", "accuracy": {"mean": mean}} for name, mean in reached.items()
+    }
+    return {"methods": methods, "missing": list(missing)}
+
+
+def row(page, method):
+    """The cells of the first row of a method."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {method} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_each_set_counts_once_however_often_it_was_compared(glance, section):
+    twice = [compared(hat=0.9, kd=0.7, all_labels=1.0), compared(hat=0.7, kd=0.9, all_labels=1.0)]
+    page = glance.one_for_all({section("a"): twice, section("b"): [compared(hat=0.6, kd=0.8, all_labels=1.0)]})
+    assert row(page, "hat") == ["hat", "student", "70.0", "1.5", "10.0", "20.0", "-"]
+    assert row(page, "kd")[:6] == ["kd", "student", "80.0", "1.0", "0.0", "0.0"]
+    assert row(page, "kd")[6].startswith("-10.0 [")
+    assert "all_labels" not in page, "an oracle is no choice"
+    assert "HaT is 10.0 points behind `kd`, the best of the others; by rank it comes 2. of 2." in page
+
+
+def test_methods_that_were_not_run_everywhere_have_a_table_of_the_sets_with_all(glance, section):
+    page = glance.one_for_all(
+        {
+            section("a"): [compared(hat=0.9, kd=0.7, aekd=0.8)],
+            section("b"): [compared(hat=0.5, kd=0.6, missing=["aekd"])],
+        }
+    )
+    assert "All 2 methods that were run on a; b:" in page
+    assert "All 3 methods that were run on a:" in page
+    assert row(page, "aekd") == ["aekd", "student", "80.0", "2.0", "10.0", "10.0", "10.0 [-]"]
+
+
+def test_where_all_were_run_everywhere_one_table_is_enough(glance, section):
+    page = glance.one_for_all({section("a"): [compared(hat=0.9, kd=0.7)], section("b"): [compared(hat=0.5, kd=0.6)]})
+    assert page.count("| method |") == 1
+
+
+def test_the_demo_says_nothing_about_recordings(glance, section):
+    assert glance.one_for_all({section("demo", file=""): [compared(hat=0.9, kd=0.7)]}) == ""
+
+
+def test_without_hat_there_is_nothing_to_set_beside(glance, section):
+    assert glance.one_for_all({section("a"): [compared(kd=0.9, labels_only=0.5)]}) == ""
