@@ -265,6 +265,20 @@ def test_the_accuracies_of_the_results_are_those_of_the_kept_runs(file):
         assert re.search(row, page, re.MULTILINE), f"{method} of {file.name} stands otherwise on the page"
 
 
+def test_what_the_readme_says_of_accuracy_stands_in_the_results():
+    said = re.search(
+        r"of (\d+) methods: ([\d.]+) %, where the\nlabels alone give ([\d.]+) % and the next best, `(\w+)`, ([\d.]+) %",
+        (ROOT / "README.md").read_text(),
+    )
+    assert said, "the README says it otherwise"
+    count, ours, floor, next_best, theirs = said.groups()
+    page = (ROOT / "docs" / "results.md").read_text()
+    table = page[page.index(f"All {count} methods that were run on") :]
+    reached = dict(re.findall(r"^\| (\w+) \| \w+ \| ([\d.]+) \|", table[: table.index("\n## ")], re.MULTILINE))
+    assert list(reached)[:2] == ["hat", next_best]
+    assert (reached["hat"], reached["labels_only"], reached[next_best]) == (ours, floor, theirs)
+
+
 def test_the_zoo_page_names_every_zoo_command():
     page = (ROOT / "docs" / "zoo.md").read_text()
     known = {name for name in COMMANDS if name.startswith("zoo ")}
