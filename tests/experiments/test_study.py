@@ -11,6 +11,7 @@ import torch
 from hatlit.cli import main
 from hatlit.cli.runs import STUDIES as FILES
 from hatlit.config import LabelsConfig, StudyConfig
+from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.experiments import pool, study_runs
 from hatlit.experiments.studies.mixer import WORTH
@@ -145,7 +146,7 @@ def test_true_accuracy_counts_abstaining_as_wrong():
             return Rows
 
     class Model(torch.nn.Module):
-        input_spec = None
+        input_spec = InputSpec(modality="imu", channels=("x", "y", "z"), shape=(1,), axes=("time",))
 
         def forward(self, view):
             return 1000 * view
