@@ -130,7 +130,16 @@ def _side_by_side(sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> str:
     ]
     titles = [section.title.split(" (")[0] for section in sets]
     where = f"All {len(names)} methods that were run on {'; '.join(titles)}:"
-    return "\n\n".join([where, Table(rows).markdown(), _verdict(names, scores)])
+    aside = [
+        f"`{name}`, which needs the recordings of the sources' owners, has {_over(name, sets):.1f}."
+        for name in every[0]
+        if METHODS.get(name).needs_source_data and all(name in methods for methods in every)
+    ]
+    return "\n\n".join([where, Table(rows).markdown(), " ".join([_verdict(names, scores), *aside])])
+
+
+def _over(name: str, sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> float:
+    return float(np.mean([_accuracy(name, several) for several in sets.values()]))
 
 
 def _is_choice(name: str, methods: Mapping[str, Any]) -> bool:

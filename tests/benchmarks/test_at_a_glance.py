@@ -65,3 +65,9 @@ def test_the_demo_says_nothing_about_recordings(glance, section):
 
 def test_without_hat_there_is_nothing_to_set_beside(glance, section):
     assert glance.one_for_all({section("a"): [compared(kd=0.9, labels_only=0.5)]}) == ""
+
+
+def test_who_needs_the_recordings_of_others_stands_aside(glance, section):
+    page = glance.one_for_all({section("a"): [compared(hat=0.8, kd=0.7, dann=0.9)]})
+    assert "| dann |" not in page
+    assert "`dann`, which needs the recordings of the sources' owners, has 90.0." in page

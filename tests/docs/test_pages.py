@@ -277,6 +277,11 @@ def test_what_the_readme_says_of_accuracy_stands_in_the_results():
     reached = dict(re.findall(r"^\| (\w+) \| \w+ \| ([\d.]+) \|", table[: table.index("\n## ")], re.MULTILINE))
     assert list(reached)[:2] == ["hat", next_best]
     assert (reached["hat"], reached["labels_only"], reached[next_best]) == (ours, floor, theirs)
+    aside = re.search(
+        r"`dann`, which needs the\nrecordings of the sources' owners [^,]+, has ([\d.]+) %",
+        (ROOT / "README.md").read_text(),
+    )
+    assert aside and f"owners, has {aside[1]}." in page[page.index(f"All {count} methods") :]
 
 
 def test_the_zoo_page_names_every_zoo_command():
