@@ -133,7 +133,7 @@ def _side_by_side(sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> str:
     aside = [
         f"`{name}`, which needs the recordings of the sources' owners, has {_over(name, sets):.1f}."
         for name in every[0]
-        if METHODS.get(name).needs_source_data and all(name in methods for methods in every)
+        if METHODS.get(name).needs_source_data and all(name in methods and methods[name]["n"] for methods in every)
     ]
     return "\n\n".join([where, Table(rows).markdown(), " ".join([_verdict(names, scores), *aside])])
 
