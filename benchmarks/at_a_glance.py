@@ -25,12 +25,31 @@ recordings counts once, however often it was compared; "rank" is 1 for the most 
 "behind the best" in points, the best being another one on each set; "hat ahead by" has a 95 % interval that resamples
 sets."""
 
+#: What is said of sets that came after all choices.
+UNSEEN = """## Sets that nothing was chosen on
+
+HaT's parts and defaults were chosen while looking at the sets above. These were put together afterwards, and ran once,
+with everything as it was by then. The same eight people do the same 13 actions in all of them, and had done so in two
+of the sets above, so they are no five independent witnesses."""
+
 #: The literal reading is no variant that lacks a part, but what anyone else would build.
 PUBLISHED = "hat_paper"
 
 
 def overview(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
     """One row a comparison: HaT, the best of the others, and where HaT loses."""
+    compared = beside_the_best(summaries)
+    return f"## All at a glance\n\n{RIVALS}\n\n{compared}\n" if compared else ""
+
+
+def confirmation(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
+    """The same, and each method over all sets, for sets that nothing was chosen on; nothing where there are none."""
+    compared = beside_the_best(summaries)
+    return "\n\n".join([UNSEEN, compared, *side_by_side(summaries)]) + "\n" if compared else ""
+
+
+def beside_the_best(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
+    """One row a comparison and a verdict, nothing where HaT was not run."""
     rows, lost, lost_to_students = [], [], []
     for section, several in summaries.items():
         for summary in several:
@@ -62,7 +81,7 @@ def overview(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
         "leave a student of the same size HaT is at or above the best other in "
         f"{len(rows) - len(lost_to_students)} of {len(rows)}{_but(lost_to_students)}."
     )
-    return f"## All at a glance\n\n{RIVALS}\n\n{Table(rows).markdown()}\n\n{verdict}\n"
+    return f"{Table(rows).markdown()}\n\n{verdict}"
 
 
 def best_rival(methods: Mapping[str, Any], leaves: str = "") -> str | None:
@@ -96,16 +115,21 @@ def is_rival(name: str, one: Mapping[str, Any]) -> bool:
 
 
 def one_for_all(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
-    """How each method does over all sets of recordings, once for the methods that were run on all of them, and once for
-    the sets on which all methods were run; nothing where HaT was not run on any."""
+    """How each method does over all sets of recordings; nothing where HaT was not run on any."""
+    parts = side_by_side(summaries)
+    return "\n\n".join([ONE_FOR_ALL, *parts]) + "\n" if parts else ""
+
+
+def side_by_side(summaries: Mapping[Section, list[dict[str, Any]]]) -> list[str]:
+    """A table of the methods that were run on all sets of recordings, and one of the sets on which all were run; fewer
+    where both are the same, or HaT was not run."""
     sets = {section: several for section, several in summaries.items() if section.file}
     complete = {
         section: kept
         for section, several in sets.items()
         if (kept := [summary for summary in several if not summary["missing"]])
     }
-    parts = [_side_by_side(some) for some in (sets, complete)]
-    return "\n\n".join([ONE_FOR_ALL, *dict.fromkeys(filter(None, parts))]) + "\n" if any(parts) else ""
+    return list(dict.fromkeys(filter(None, (_side_by_side(some) for some in (sets, complete)))))
 
 
 def _side_by_side(sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> str:

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from at_a_glance import one_for_all, overview
+from at_a_glance import confirmation, one_for_all, overview
 from hatlit.config import CompareConfig, Names, names
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
@@ -147,9 +147,10 @@ def main(words: list[str]) -> int:
     same = {one: [level for level in config.labels if level not in levels[one]] for one in found}
     missing = {one: [level for level, comparison in made[one].items() if not comparison] for one in found}
     sections = [section_of(one, summaries[one], same[one], missing[one]) for one in found]
-    write_atomically(
-        Path(config.page), "\n".join([head, overview(summaries), one_for_all(summaries), recordings(), *sections])
-    )
+    seen = {one: several for one, several in summaries.items() if not one.unseen}
+    unseen = {one: several for one, several in summaries.items() if one.unseen}
+    glance = [overview(seen), one_for_all(seen), confirmation(unseen)]
+    write_atomically(Path(config.page), "\n".join([head, *glance, recordings(), *sections]))
     display.say(f"wrote {config.page}")
     return 0
 
@@ -287,7 +288,7 @@ def recordings() -> str:
             "nearest --data.name": one.reader,
         }
         for one in SECTIONS
-        if one.file
+        if one.origin
     ]
     return RECORDINGS.format(table=Table(rows).markdown())
 

@@ -23,6 +23,8 @@ class Section:
         holds: what is in it.
         reader: which of hatlit's own data sets comes nearest.
         more: further options.
+        called: what ``--sets`` calls it, where file and options do not tell it from others.
+        unseen: whether nothing about HaT was chosen after a look at it.
         per_class: labels a class where there are few.
         most_seeds: seeds at most, where a run takes many times as long as elsewhere.
     """
@@ -35,13 +37,15 @@ class Section:
     holds: str = ""
     reader: str = ""
     more: tuple[str, ...] = ()
+    called: str = ""
+    unseen: bool = False
     per_class: int = 1
     most_seeds: int | None = None
 
     @property
     def name(self) -> str:
         """What ``--sets`` calls it."""
-        return "-".join([Path(self.file).stem or f"{self.modality}-demo", *self.more[1:]])
+        return self.called or "-".join([Path(self.file).stem or f"{self.modality}-demo", *self.more[1:]])
 
 
 SECTIONS = (
@@ -139,5 +143,47 @@ is a depth model and stays one, so it is no rival on an IMU device.""",
         holds="415 clips as IMU (6 x 180), depth (10 x 40 x 40) and skeleton (60 x 40), row by row in step",
         reader="utd_mhad: the same rows",
         more=("--sources.modality", "depth"),
+    ),
+    Section(
+        "UTD-MHAD, IMU alone (8 people, 13 actions)",
+        "imu",
+        """The clips of the paired set, as the IMU has them: sources and student see the same 6 axes.""",
+        file="multimodal-utd.npz",
+        called="utd-imu",
+        unseen=True,
+    ),
+    Section(
+        "UTD-MHAD, depth clips alone (8 people, 13 actions)",
+        "depth",
+        """The clips of the paired set, as the depth camera has them: sources and student see the same 10 frames.""",
+        file="multimodal-utd.npz",
+        called="utd-clips",
+        unseen=True,
+    ),
+    Section(
+        "UTD-MHAD, skeletons alone (8 people, 13 actions)",
+        "skeleton",
+        """The clips of the paired set, as 20 joints over 40 points in time.""",
+        file="multimodal-utd.npz",
+        called="utd-skeleton",
+        unseen=True,
+    ),
+    Section(
+        "UTD-MHAD, skeletons teach IMU (8 people, 13 actions)",
+        "imu",
+        """The student sees 6 axes of an IMU, the sources see the skeletons of the same clip.""",
+        file="multimodal-utd.npz",
+        more=("--sources.modality", "skeleton"),
+        called="utd-skeleton-imu",
+        unseen=True,
+    ),
+    Section(
+        "UTD-MHAD, IMU teaches depth clips (8 people, 13 actions)",
+        "depth",
+        """The student sees 10 depth frames, the sources see the IMU of the same clip.""",
+        file="multimodal-utd.npz",
+        more=("--sources.modality", "imu"),
+        called="utd-imu-clips",
+        unseen=True,
     ),
 )

@@ -21,9 +21,20 @@ def section(program):
 def compared(missing=(), **reached):
     """What is known of one comparison, from the accuracy of each method; the oracle is left out of everything."""
     methods = {
-        name: {"n": 1, "is_oracle": name == "all_labels", "accuracy": {"mean": mean}} for name, mean in reached.items()
+        name: {
+            "n": 1,
+            "is_oracle": name == "all_labels",
+            "accuracy": interval_at(mean),
+            "against_reference": {"difference": interval_at(reached.get("hat", 0.0) - mean)},
+        }
+        for name, mean in reached.items()
     }
-    return {"methods": methods, "missing": list(missing)}
+    return {"methods": methods, "labels": "1 a class", "missing": list(missing)}
+
+
+def interval_at(mean):
+    """A mean that is known for sure."""
+    return {"mean": mean, "low": mean, "high": mean}
 
 
 def row(page, method):
@@ -71,3 +82,16 @@ def test_who_needs_the_recordings_of_others_stands_aside(glance, section):
     page = glance.one_for_all({section("a"): [compared(hat=0.8, kd=0.7, dann=0.9)]})
     assert "| dann |" not in page
     assert "`dann`, which needs the recordings of the sources' owners, has 90.0." in page
+
+
+def test_sets_that_nothing_was_chosen_on_stand_by_themselves(glance, section):
+    page = glance.confirmation({section("new"): [compared(labels_only=0.5, hat=0.8, kd=0.7, best_source=0.9)]})
+    assert page.startswith("## Sets that nothing was chosen on")
+    best, student = (
+        ["best_source 90.0 [90.0, 90.0]", "-10.0 [-10.0, -10.0]"],
+        ["kd 70.0 [70.0, 70.0]", "10.0 [10.0, 10.0]"],
+    )
+    assert row(page, "new")[4:] == [*best, *student]
+    assert "at or above the best other method in 0 of 1 comparisons, behind on new (1 a class)" in page
+    assert row(page, "best_source")[2] == "90.0"
+    assert glance.confirmation({}) == ""
