@@ -19,8 +19,3 @@ def test_the_page_says_of_each_file_once_where_it_comes_from(sections):
     told = [one.file for one in sections if one.origin]
     assert sorted(told) == sorted({one.file for one in sections if one.file})
     assert all(one.holds and one.reader for one in sections if one.origin)
-
-
-def test_what_is_called_unseen_is_no_set_that_something_was_chosen_on(sections):
-    looked_at = {one.title.split(" (")[0] for one in sections if not one.unseen}
-    assert looked_at.isdisjoint(one.title.split(" (")[0] for one in sections if one.unseen)
