@@ -136,7 +136,7 @@ def _side_by_side(sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> str:
     """One row a method that was run in all of these comparisons, the most accurate first, and where HaT stands."""
     every = [summary["methods"] for several in sets.values() for summary in several]
     names = [name for name in (every[0] if every else ()) if all(_is_choice(name, methods) for methods in every)]
-    if "hat" not in names:
+    if "hat" not in names or len(names) == 1:
         return ""
     reached = np.array([[_accuracy(name, several) for several in sets.values()] for name in names])
     ours = names.index("hat")

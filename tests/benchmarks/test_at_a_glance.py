@@ -74,8 +74,9 @@ def test_the_demo_says_nothing_about_recordings(glance, section):
     assert glance.one_for_all({section("demo", file=""): [compared(hat=0.9, kd=0.7)]}) == ""
 
 
-def test_without_hat_there_is_nothing_to_set_beside(glance, section):
+def test_without_hat_or_without_others_there_is_nothing_to_set_beside(glance, section):
     assert glance.one_for_all({section("a"): [compared(kd=0.9, labels_only=0.5)]}) == ""
+    assert glance.one_for_all({section("a"): [compared(hat=0.9, hat_no_hint=0.8, all_labels=1.0)]}) == ""
 
 
 def test_who_needs_the_recordings_of_others_stands_aside(glance, section):
