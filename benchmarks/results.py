@@ -60,8 +60,9 @@ that needed them first. "gap closed" is the share of the way from `labels_only` 
 `dann` needs the recordings of other people, which no device has. `hatlit methods` says what each method is,
 [comparisons](comparisons.md) how the comparison is made. {left_out}
 
-The defaults of HaT were chosen while looking at these sets at few labels, most of them with seeds 0 and 1 of the
-same targets ([research log](research-log.md), which also says what held on others). Runs at 5 % were not looked at
+The defaults of HaT were chosen while looking at these sets at few labels, save [those that nothing was chosen
+on](#sets-that-nothing-was-chosen-on), most of them with seeds 0 and 1 of the same targets ([research
+log](research-log.md), which also says what held on others). Runs at 5 % were not looked at
 before the choices up to adaptation that looks at unlabelled rows; HMP at 5 % was looked at in later ones.
 """
 
