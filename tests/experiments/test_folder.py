@@ -1,5 +1,6 @@
 """A run's folder is named by what changes its result, and is done only when it says so."""
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_a_run_is_done_when_it_says_so(tmp_path):
     folder.finish()
     assert folder.is_done
     assert folder.read_json("result.json") == {"accuracy": 0.5}
+
+
+def test_what_an_epoch_did_not_log_is_no_number(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.epochs() == []
+    folder.write("metrics.csv", b"epoch,loss/probe,alpha\n0,0.5,\n1,,0.25\n")
+    first, second = folder.epochs()
+    assert (first["loss/probe"], second["alpha"]) == (0.5, 0.25)
+    assert math.isnan(first["alpha"])
+    assert math.isnan(second["loss/probe"])
 
 
 def test_the_last_checkpoint(tmp_path):

@@ -179,12 +179,12 @@ class RunFolder:
         return content
 
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of ``metrics.csv``; none where nothing was trained."""
+        """The rows of ``metrics.csv``, with NaN for what an epoch did not log; none where nothing was trained."""
         try:
             lines = (self.path / "metrics.csv").read_text().splitlines()
         except OSError:
             return []
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+        return [{key: float(value or "nan") for key, value in row.items()} for row in csv.DictReader(lines)]
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(f"The run folder '{self.path}' cannot be written ({reason_of(error)}); choose another --out.")

@@ -74,6 +74,18 @@ def test_a_method_without_a_mixer_that_wrote_no_epochs(result, selection):
     check(run_figure({**result, "method": "best_source", "mixer": None}, [], selection, None))
 
 
+def test_a_method_whose_parts_have_names_of_their_own(alone, monkeypatch):
+    lines, close = [], plt.close
+
+    def look(figure):
+        lines.extend(str(line.get_label()) for axes in figure.axes for line in axes.get_lines())
+        close(figure)
+
+    monkeypatch.setattr(plt, "close", look)
+    check(run_figure(alone, [{"epoch": 0, "loss/probe": 1.0, "loss/router": float("nan")}], None, None))
+    assert {"probe's loss (right axis)", "router's loss (right axis)"} <= set(lines)
+
+
 def test_what_differs_is_seen(result, selection):
     usual = pixels(run_figure(result, EPOCHS, selection, weights(187)))
     others = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -107,13 +108,21 @@ def _draw_learning(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
             axes.plot(at, [row[name] for row in epochs], style, color=colour, label=label)
     axes.set(xlabel="epoch", ylim=(0, 1.05), title="How it learned")
     losses = axes.twinx()
-    losses.plot(at, [row["loss/student"] for row in epochs], color=BLUE, label="student's loss (right axis)")
+    for part, style in zip(_parts_shown(epochs), cycle(("-", "--", ":"))):
+        label = f"{part}'s loss (right axis)"
+        losses.plot(at, [row[f"loss/{part}"] for row in epochs], style, color=BLUE, label=label)
     losses.set_ylim(bottom=0)
     lines = [*axes.get_lines(), *losses.get_lines()]
     # Below the axes: inside, the curve of the right axis would be drawn over the words.
     names = [str(line.get_label()) for line in lines]
     axes.legend(lines, names, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     _count_along(axes)
+
+
+def _parts_shown(epochs: Sequence[Mapping[str, float]]) -> list[str]:
+    """The parts whose losses are drawn: the student, or all where none is called so."""
+    parts = [name.removeprefix("loss/") for name in (epochs[0] if epochs else ()) if name.startswith("loss/")]
+    return ["student"] if "student" in parts else parts
 
 
 def _draw_weights(axes: Axes, weighed: Sequence[str], weights: Tensor | None) -> None:
