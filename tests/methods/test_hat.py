@@ -1,3 +1,6 @@
+import copy
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ from hatlit.injection.dictionary import sharpen
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS
 from hatlit.methods.hat import HaT
+from hatlit.methods.teachers import voices_of_sources
 from hatlit.types import UNLABELLED, Batch
 
 
@@ -223,6 +227,34 @@ def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on
 def test_experts_may_be_heard_in_full(task):
     method = HaT.build(task(hat__mixer__discount_experts=False))
     assert method.consensus.voices.tolist() == [1, 1, 1, 1, 1]
+
+
+def test_sources_may_be_heard_as_well_as_they_foretold_the_labels(task):
+    asked = task(hat__mixer__discount_sources=True, hat__mixer__discount_experts=False)
+    method = HaT.build(asked)
+    foretold = voices_of_sources(asked)
+    assert list(foretold) == ["source-0", "source-1", "source-2"]
+    assert max(foretold.values()) == 1 > min(foretold.values())
+    torch.testing.assert_close(method.consensus.voices, torch.tensor([*foretold.values(), 1.0, 1.0]))
+
+
+def test_a_source_that_was_left_out_takes_nobodys_voice(task):
+    asked = task(hat__mixer__discount_sources=True, hat__mixer__discount_experts=False)
+    broken = copy.deepcopy(asked.sources[0])
+    torch.nn.init.constant_(broken.model.head.bias, torch.nan)
+    asked = replace(asked, sources=[broken, *asked.sources[1:]])
+    method = HaT.build(asked)
+    foretold = voices_of_sources(asked)
+    assert method.bank.names[:2] == ("source-1", "source-2")
+    assert foretold["source-0"] == min(foretold.values())
+    expected = [foretold["source-1"], foretold["source-2"], 1.0, 1.0]
+    torch.testing.assert_close(method.consensus.voices, torch.tensor(expected))
+
+
+def test_without_a_label_all_sources_are_heard_alike(task):
+    asked = task(hat__mixer__discount_sources=True, per_class=0)
+    assert voices_of_sources(asked) == {}
+    assert HaT.build(asked).consensus.voices.tolist() == [1, 1, 1]
 
 
 def test_blends_are_asked_about_and_taught_as_the_mixer_says_now(task):

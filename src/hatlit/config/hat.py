@@ -19,6 +19,8 @@ class MixerConfig:
             likely (consensus), or all alike (uniform).
         discount_experts: whether, in the consensus, the target's own experts count less where they agree with sources
             less than sources agree with each other.
+        discount_sources: whether, in the consensus, sources count less the less likely they found the labels before
+            they were adapted to them.
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
@@ -32,6 +34,7 @@ class MixerConfig:
     weights: Literal["attention", "prior"] = "attention"
     prior: Literal["consensus", "uniform"] = "consensus"
     discount_experts: bool = True
+    discount_sources: bool = False
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -37,7 +37,7 @@ from hatlit.methods.base import (
     register_method,
     sum_over_processes,
 )
-from hatlit.methods.teachers import frozen_bank, own_experts
+from hatlit.methods.teachers import frozen_bank, own_experts, voices_of_sources
 from hatlit.selection.labels import UNKNOWN
 from hatlit.stopwatch import part
 from hatlit.types import UNLABELLED, Batch
@@ -84,6 +84,7 @@ class HaT(StudentMethod):
         rows: the target's training rows as the student sees them.
         config: the options of HaT.
         optimizer: how the student learns.
+        voices: by id, how much the word of a source counts in the consensus, from 0 to 1; 1 where it is not given.
 
     Attributes:
         origins: by id, a hash of each source as it was selected; a checkpoint holds these in place of the weights.
@@ -102,7 +103,13 @@ class HaT(StudentMethod):
     _labelled: Tensor
 
     def __init__(
-        self, student: Classifier, bank: SourceBank, rows: TargetRows, config: HaTConfig, optimizer: OptimizerConfig
+        self,
+        student: Classifier,
+        bank: SourceBank,
+        rows: TargetRows,
+        config: HaTConfig,
+        optimizer: OptimizerConfig,
+        voices: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(student, optimizer)
         num_classes = student.head.out_features
@@ -118,7 +125,7 @@ class HaT(StudentMethod):
         self._injection_loss = INJECTION_LOSSES.get(config.injection.loss)
         self.register_buffer("alpha", torch.tensor(0.0))
         said = bank.predictions(torch.arange(len(rows)))
-        self.consensus = self._agree(said[recorded], rows.label[recorded])
+        self.consensus = self._agree(said[recorded], rows.label[recorded], voices or {})
         self.register_buffer("_log_priors", self.log_prior(said), persistent=False)
         self.register_buffer("_views", rows.target[recorded], persistent=False)
         self.register_buffer("_labels", rows.label[recorded], persistent=False)
@@ -132,9 +139,10 @@ class HaT(StudentMethod):
         blends = blends_of(task)
         bank = frozen_bank(task, config.mixer.train_heads, own_experts(task, config.experts), blends)
         rows = task.target.rows(student.input_spec, blends=blends)
+        voices = voices_of_sources(task) if config.mixer.discount_sources else None
         with torch.random.fork_rng():
             torch.manual_seed(task.config.seed)
-            method = cls(student, bank, rows, config, task.config.optimizer)
+            method = cls(student, bank, rows, config, task.config.optimizer, voices)
         method.origins = {source.id: weights_hash(source.model) for source in task.sources}
         return method
 
@@ -265,12 +273,14 @@ class HaT(StudentMethod):
         return self.mix(features, outputs, log_prior)
 
     @part("consensus")
-    def _agree(self, probabilities: Tensor, label: Tensor) -> Consensus | None:
+    def _agree(self, probabilities: Tensor, label: Tensor, voices: Mapping[str, float]) -> Consensus | None:
         if self.config.mixer.prior == "uniform":
             return None
         said = conditional(probabilities)
-        voices = voices_of(said, label, len(self.bank.sources)) if self.config.mixer.discount_experts else None
-        return find_consensus(said, label, voices)
+        heard = said.new_tensor([voices.get(name, 1.0) for name in self.bank.names])
+        if self.config.mixer.discount_experts:
+            heard = heard * voices_of(said, label, len(self.bank.sources))
+        return find_consensus(said, label, heard)
 
     def _mixer_loss(self, weights: Tensor, fused: Tensor, log_prior: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED

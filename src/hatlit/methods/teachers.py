@@ -16,11 +16,12 @@ from hatlit.datamodules.target.data import NO_BLENDS, Blends, TargetData
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
 from hatlit.fusion.adapt import Unlabelled, adapt, freeze
-from hatlit.fusion.bank import SourceBank
+from hatlit.fusion.bank import SourceBank, run_on_views
 from hatlit.fusion.cache import cached_outputs, output_key
 from hatlit.fusion.experts import train_expert
+from hatlit.fusion.foresight import log_likelihood, voices_from
 from hatlit.methods.base import SelectedSource, TransferTask
-from hatlit.selection.labels import UNKNOWN, align, to_source_classes
+from hatlit.selection.labels import UNKNOWN, align, to_source_classes, to_target_classes
 from hatlit.stopwatch import part
 from hatlit.types import UNLABELLED
 
@@ -67,6 +68,23 @@ def adapted_sources(task: TransferTask) -> list[Classifier]:
     if not task.config.adapt.steps:
         return [freeze(copy.deepcopy(source.model)) for source in task.sources]
     return [_adapted(source, task) for source in task.sources]
+
+
+def voices_of_sources(task: TransferTask) -> dict[str, float]:
+    """By id, how much the word of each selected source counts, as it foretold the labels; empty where there is none."""
+    target = task.target
+    few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
+    if not len(few):
+        return {}
+    likelihoods = []
+    for source in task.sources:
+        columns = align(source.class_names, target.class_names)
+        (outputs,) = run_on_views([freeze(copy.deepcopy(source.model))], target.view(source.model.input_spec, few))
+        said = to_target_classes(outputs["logits"].softmax(-1), columns)
+        likelihoods.append(log_likelihood(said, target.train_labels[few], columns))
+    return dict(
+        zip([source.id for source in task.sources], voices_from(torch.tensor(likelihoods)).tolist(), strict=True)
+    )
 
 
 def _adapted(source: SelectedSource, task: TransferTask) -> Classifier:
