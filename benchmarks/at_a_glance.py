@@ -121,21 +121,28 @@ def one_for_all(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
 
 
 def side_by_side(summaries: Mapping[Section, list[dict[str, Any]]]) -> list[str]:
-    """A table of the methods that were run on all sets of recordings, and one of the sets on which all were run; fewer
-    where both are the same, or HaT was not run."""
+    """A table of the methods that were run on all sets of recordings; where there are sets on which more were run, one
+    of those; none where HaT was not run."""
     sets = {section: several for section, several in summaries.items() if section.file}
     complete = {
         section: kept
         for section, several in sets.items()
         if (kept := [summary for summary in several if not summary["missing"]])
     }
-    return list(dict.fromkeys(filter(None, (_side_by_side(some) for some in (sets, complete)))))
+    asked = [sets, complete] if len(_choices(complete)) > len(_choices(sets)) else [sets]
+    return list(filter(None, map(_side_by_side, asked)))
+
+
+def _choices(sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """HaT and all that could take its place, as far as they were run in all of these comparisons."""
+    every = [summary["methods"] for several in sets.values() for summary in several]
+    return [name for name in (every[0] if every else ()) if all(_is_choice(name, methods) for methods in every)]
 
 
 def _side_by_side(sets: Mapping[Section, Sequence[Mapping[str, Any]]]) -> str:
     """One row a method that was run in all of these comparisons, the most accurate first, and where HaT stands."""
     every = [summary["methods"] for several in sets.values() for summary in several]
-    names = [name for name in (every[0] if every else ()) if all(_is_choice(name, methods) for methods in every)]
+    names = _choices(sets)
     if "hat" not in names or len(names) == 1:
         return ""
     reached = np.array([[_accuracy(name, several) for several in sets.values()] for name in names])
