@@ -139,7 +139,8 @@ class HaT(StudentMethod):
         blends = blends_of(task)
         bank = frozen_bank(task, config.mixer.train_heads, own_experts(task, config.experts), blends)
         rows = task.target.rows(student.input_spec, blends=blends)
-        voices = voices_of_sources(task) if config.mixer.discount_sources else None
+        asks_voices = config.mixer.discount_sources and config.mixer.prior == "consensus"
+        voices = voices_of_sources(task) if asks_voices else None
         with torch.random.fork_rng():
             torch.manual_seed(task.config.seed)
             method = cls(student, bank, rows, config, task.config.optimizer, voices)
