@@ -27,12 +27,12 @@ body {{ max-width: 88rem; }} p, pre, figure, .demo {{ max-width: 62rem; }} figur
 figcaption {{ color: #444; }} pre {{ white-space: pre-wrap; overflow-wrap: anywhere; background: #f3f3f3; }}
 pre {{ padding: .5rem 1rem; }} .wide {{ overflow-x: auto; }} .wide table {{ font-size: .85em; }}
 .wide td, .wide th {{ padding: .25rem .45rem; }}
-.wide td:last-child {{ overflow-wrap: anywhere; }} .demo {{ border: 1px solid #b8860b; }}
+.wide td:last-child {{ overflow-wrap: anywhere; min-width: 6em; }} .demo {{ border: 1px solid #b8860b; }}
 @page {{ size: A4 landscape; margin: 12mm; }}
 @media print {{
   body {{ max-width: none; margin: 0; padding: 0; font-size: 10pt; color: #000; }} .wide {{ overflow: visible; }}
   .wide table {{ font-size: 7pt; }} .wide td, .wide th {{ padding: .1rem .25rem; }}
-  .wide td:first-child {{ white-space: normal; overflow-wrap: anywhere; min-width: 7em; }}
+  .wide td:first-child {{ white-space: normal; overflow-wrap: anywhere; min-width: 14em; }}
   thead {{ display: table-header-group; }}
   tr, figure {{ break-inside: avoid; }} h2 {{ break-after: avoid; }} figure img {{ max-height: 150mm; width: auto; }}
 }}
