@@ -71,7 +71,8 @@ def _draw_quality(axes: Axes, result: Mapping[str, Any]) -> None:
         drawn = axes.bar(at, [values[score] for score in scores], width, label=name, color=colour)
         axes.bar_label(drawn, fmt="%.2f", fontsize=8)
     axes.set(xticks=range(len(scores)), xticklabels=list(scores.values()), ylim=(0, 1.1), title="On the test part")
-    axes.legend(loc="lower center", ncols=len(shown), fontsize=8)
+    # Below the axes, and below the second line of their labels.
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(shown), frameon=False)
 
 
 def _draw_selection(axes: Axes, verdicts: Sequence[Verdict]) -> None:
