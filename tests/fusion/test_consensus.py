@@ -1,10 +1,12 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatlit.fusion.consensus import TOLD_APART, Consensus, find_consensus
+from hatlit.fusion.consensus import HALF_SURE, TOLD_APART, Consensus, certainty, entropy, find_consensus
 from hatlit.types import UNLABELLED
 
 
@@ -71,6 +73,40 @@ def test_two_with_no_voice_change_nothing_for_the_others():
     torch.testing.assert_close(beside(said), alone(said[:, 2:]))
 
 
+def test_certainty_falls_from_one_to_a_half_at_a_tenth_of_the_usual_entropy():
+    usual = torch.tensor(math.log(2) / HALF_SURE)
+    said = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
+    assert entropy(said)[0].tolist() == pytest.approx([0.0, math.log(2)])
+    assert certainty(said, usual)[0].tolist() == pytest.approx([1.0, 0.5])
+    assert certainty(said, torch.tensor(math.inf))[0].tolist() == [1.0, 1.0]
+    assert certainty(said, torch.tensor(0.0))[0, 0] == 1.0
+
+
+def test_a_source_that_is_half_as_sure_counts_half_as_much():
+    errors = torch.tensor([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]], dtype=torch.float64)
+    even = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    said = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]], dtype=torch.float64)
+    plain, heedful = (Consensus(errors, even, usual_entropy=usual) for usual in (math.inf, math.log(2) / HALF_SURE))
+    believed = plain(said)[0, 0].item()
+    assert plain.agreement(said)[0].tolist() == pytest.approx([believed, 0.5])
+    assert heedful.agreement(said)[0].tolist() == pytest.approx([believed, 0.25])
+    torch.testing.assert_close(heedful(said), plain(said))  # an answer that says nothing is no evidence anyway
+
+
+def test_one_that_is_sure_outweighs_two_that_waver():
+    said, truth = voices([0.95, 0.95, 0.95], rows=300)
+    misled = said[:, 1:].roll(1, dims=-1) * 0.6 + 0.4 / 4  # both call each class by the name of the next, not surely
+    said = torch.cat([said[:, :1], misled], dim=1)
+    assert share(find_consensus(said, nothing_known(300))(said), truth) < 0.1
+    assert share(find_consensus(said, nothing_known(300), discount_unsure=True)(said), truth) > 0.9
+
+
+def test_where_all_are_certain_nobody_is_discounted():
+    said, _ = voices([0.9, 0.7, 0.4], rows=50)
+    one, other = (find_consensus(said, nothing_known(50), discount_unsure=discount) for discount in (False, True))
+    torch.testing.assert_close(one.agreement(said), other.agreement(said))
+
+
 def test_labels_count_as_the_truth():
     said, truth = voices([0.8, 0.8, 0.8], rows=200)
     swapped = said[..., [1, 0, 2, 3]]  # all of them call the first class the second, and the other way round
@@ -86,13 +122,14 @@ def test_labels_count_as_the_truth():
     classes=st.integers(1, 5),
     seed=st.integers(0, 9999),
     labelled=st.booleans(),
+    discount=st.booleans(),
 )
-def test_tables_and_beliefs_are_distributions_whatever_is_said(rows, sources, classes, seed, labelled):
+def test_tables_and_beliefs_are_distributions_whatever_is_said(rows, sources, classes, seed, labelled, discount):
     generator = torch.Generator().manual_seed(seed)
     said = torch.rand(rows, sources, classes, generator=generator)
     said = said / said.sum(-1, keepdim=True)
     label = torch.randint(classes, (rows,), generator=generator) if labelled else nothing_known(rows)
-    consensus = find_consensus(said, label)
+    consensus = find_consensus(said, label, discount_unsure=discount)
     for distribution in (consensus.errors, consensus.frequencies, consensus(said)):
         assert torch.isfinite(distribution).all()
         torch.testing.assert_close(distribution.sum(-1), torch.ones_like(distribution.sum(-1)))

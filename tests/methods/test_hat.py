@@ -9,7 +9,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.cache import weights_hash
-from hatlit.fusion.consensus import find_consensus
+from hatlit.fusion.consensus import entropy, find_consensus
 from hatlit.fusion.experts import voices_of
 from hatlit.fusion.mixer import conditional, log_prior
 from hatlit.injection.dictionary import sharpen
@@ -236,6 +236,17 @@ def test_sources_may_be_heard_as_well_as_they_foretold_the_labels(task):
     assert list(foretold) == ["source-0", "source-1", "source-2"]
     assert max(foretold.values()) == 1 > min(foretold.values())
     torch.testing.assert_close(method.consensus.voices, torch.tensor([*foretold.values(), 1.0, 1.0]))
+
+
+def test_sources_may_count_less_for_samples_that_they_are_not_sure_of(task):
+    plain, heedful = (HaT.build(task(hat__mixer__discount_unsure=discount)) for discount in (False, True))
+    said = conditional(heedful.bank.predictions(torch.arange(len(heedful._labels))))
+    expected = find_consensus(said, heedful._labels, heedful.consensus.voices, discount_unsure=True)
+    torch.testing.assert_close(heedful.consensus.agreement(said), expected.agreement(said))
+    assert torch.isinf(plain.consensus.usual_entropy)
+    surest = entropy(said).argmin(1, keepdim=True)
+    most, usual = (method._log_priors[: len(said)].gather(1, surest).mean() for method in (heedful, plain))
+    assert most > usual
 
 
 def test_a_source_that_was_left_out_takes_nobodys_voice(task):

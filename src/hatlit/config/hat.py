@@ -21,6 +21,7 @@ class MixerConfig:
             less than sources agree with each other.
         discount_sources: whether, in the consensus, sources count less the less likely they found the labels before
             they were adapted to them.
+        discount_unsure: whether, in the consensus, a source counts less for samples that it is not sure of.
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
@@ -35,6 +36,7 @@ class MixerConfig:
     prior: Literal["consensus", "uniform"] = "consensus"
     discount_experts: bool = True
     discount_sources: bool = False
+    discount_unsure: bool = False
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3

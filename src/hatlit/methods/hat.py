@@ -281,7 +281,7 @@ class HaT(StudentMethod):
         heard = said.new_tensor([voices.get(name, 1.0) for name in self.bank.names])
         if self.config.mixer.discount_experts:
             heard = heard * voices_of(said, label, len(self.bank.sources))
-        return find_consensus(said, label, heard)
+        return find_consensus(said, label, heard, self.config.mixer.discount_unsure)
 
     def _mixer_loss(self, weights: Tensor, fused: Tensor, log_prior: Tensor, label: Tensor) -> Tensor:
         labelled = label != UNLABELLED
