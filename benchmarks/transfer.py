@@ -35,7 +35,7 @@ from sections import ROOT, Section
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
 METHODS = (
     "labels_only,all_labels,best_source,concat_probe,uniform_ensemble,kd,hat,"
-    "hat_no_experts,hat_no_discount,hat_no_consensus,hat_no_attention,hat_equal_weights,hat_no_blends,hat_no_hint,"
+    "hat_no_experts,hat_no_discount,hat_no_foresight,hat_no_certainty,hat_no_consensus,hat_no_attention,hat_equal_weights,hat_no_blends,hat_no_hint,"
     "hat_labelled_adaptation,hat_fixed_heads,hat_no_agreement,hat_convex,hat_no_dictionary,hat_no_gate,hat_fixed_alpha,hat_paper"
 )
 

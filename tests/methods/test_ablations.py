@@ -20,6 +20,8 @@ CHANGES = {
     "hat_no_consensus": {"hat.mixer.prior": "uniform"},
     "hat_no_experts": {"hat.experts.count": 0},
     "hat_no_discount": {"hat.mixer.discount_experts": False},
+    "hat_no_foresight": {"hat.mixer.discount_sources": False},
+    "hat_no_certainty": {"hat.mixer.discount_unsure": False},
     "hat_no_dictionary": {"hat.dictionary.when": "never"},
     "hat_no_gate": {"hat.dictionary.gate": False},
     "hat_convex": {"hat.injection.loss": "convex"},

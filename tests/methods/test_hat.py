@@ -213,11 +213,12 @@ def test_features_on_disk_are_read_in_portions(task, monkeypatch):
 
 
 def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on(task):
-    method = HaT.build(task())
+    method = HaT.build(task(hat__mixer__discount_sources=False))
     assert method.bank.names == ("source-0", "source-1", "source-2", "own-expert-0", "own-expert-1")
     recorded = torch.arange(len(method._labels))
     said = conditional(method.bank(recorded).probabilities)
-    consensus = find_consensus(said, method._labels, voices_of(said, method._labels, num_sources=3))
+    heard = voices_of(said, method._labels, num_sources=3)
+    consensus = find_consensus(said, method._labels, heard, discount_unsure=True)
     everything = method.bank(torch.arange(len(method._log_priors))).probabilities
     torch.testing.assert_close(method._log_priors, log_prior(consensus.agreement(everything)))
     even = HaT.build(task(hat__mixer__prior="uniform"))
@@ -225,7 +226,7 @@ def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on
 
 
 def test_experts_may_be_heard_in_full(task):
-    method = HaT.build(task(hat__mixer__discount_experts=False))
+    method = HaT.build(task(hat__mixer__discount_experts=False, hat__mixer__discount_sources=False))
     assert method.consensus.voices.tolist() == [1, 1, 1, 1, 1]
 
 

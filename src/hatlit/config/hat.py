@@ -35,8 +35,8 @@ class MixerConfig:
     weights: Literal["attention", "prior"] = "attention"
     prior: Literal["consensus", "uniform"] = "consensus"
     discount_experts: bool = True
-    discount_sources: bool = False
-    discount_unsure: bool = False
+    discount_sources: bool = True
+    discount_unsure: bool = True
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3

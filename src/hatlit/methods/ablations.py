@@ -46,6 +46,16 @@ class HaTNoDiscount(HaT):
     """HaT that listens to the target's own experts as much as to sources, whether or not sources bear them out."""
 
 
+@register_method("hat_no_foresight")
+class HaTNoForesight(HaT):
+    """HaT that listens to all sources alike, however likely they found the labels before they were adapted."""
+
+
+@register_method("hat_no_certainty")
+class HaTNoCertainty(HaT):
+    """HaT whose sources count as much for samples that they are not sure of as for others."""
+
+
 @register_method("hat_no_dictionary")
 class HaTNoDictionary(HaT):
     """HaT without the knowledge dictionary: the student learns from the mixer as it is at each batch."""
