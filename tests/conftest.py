@@ -74,6 +74,14 @@ class _Here:
 
 
 @pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Gives torch two threads."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the runs of a comparison or study take place in the process of the test."""
     monkeypatch.setattr("hatlit.experiments.pool.worker_pool", _Here)

@@ -10,13 +10,16 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from hatlit.config import LabelsConfig, TrainerConfig
+from hatlit.config import LabelsConfig, TrainConfig, TrainerConfig
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.fitting import EpochCounter, LastCheckpoint, make_trainer, planned_epochs
+from hatlit.experiments.fitting import fit as fit_method
 from hatlit.files import write_atomically
+from hatlit.methods.base import METHODS, TransferTask
+from hatlit.students.budget import cost
 
 EPOCHS = 4
 
@@ -183,3 +186,27 @@ def test_no_pass_begins_behind_the_last_step(make_domain, max_epochs, max_steps,
     data = TargetDataModule(target.rows(target.spec), 13, seed=0)
     assert data.steps_per_epoch == 6
     assert planned_epochs(data, TrainerConfig(max_epochs=max_epochs, max_steps=max_steps)) == planned
+
+
+class Counting(Callback):
+    """Notes how many threads a batch is trained with."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.threads = torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("share", "threads"), [(0.99, 2), (1.01, 1)])
+def test_a_step_that_is_worth_it_has_all_threads_and_a_small_one_has_one(
+    make_domain, two_threads, monkeypatch, share, threads
+):
+    domain = make_domain("ann", 0)
+    target = TargetData(domain, split_domain(domain, LabelsConfig(), seed=0))
+    task = TransferTask(target, target.spec, (), TrainConfig(method="labels_only", student="cnn_nano"))
+    method = METHODS.get("labels_only").build(task)
+    a_step = cost(method.student, method.view).macs * 16
+    monkeypatch.setattr("hatlit.students.budget.WORTH_THREADS", a_step * share)
+    counting = Counting()
+    trainer = make_trainer(TrainerConfig(max_epochs=1, accelerator="cpu"), [], [counting])
+    fit_method(method, TargetDataModule(method.rows(task), 16, seed=0), trainer, 0, None)
+    assert counting.threads == threads
+    assert torch.get_num_threads() == 2

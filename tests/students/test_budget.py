@@ -1,8 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
-from hatlit.encoders.base import InputSpec
-from hatlit.students.budget import Cost, cost
+from hatlit.encoders.base import InputSpec, build_classifier
+from hatlit.students.budget import WORTH_THREADS, Cost, cost, threads_for
 
 SPEC = InputSpec(modality="imu", channels=("x", "y"), shape=(10,))
 
@@ -30,3 +31,12 @@ def test_the_model_is_left_as_it_was():
 
 def test_cheaper_means_fewer_parameters_then_fewer_multiplications():
     assert Cost(1, 9, 9) < Cost(2, 1, 1) < Cost(2, 2, 0)
+
+
+@pytest.mark.parametrize(("more", "threads"), [(-1, 1), (0, 2)])
+def test_steps_that_are_worth_it_have_all_threads_and_small_ones_one(two_threads, more, threads):
+    model = build_classifier("cnn_tiny", SPEC, 3)
+    rows = -(-WORTH_THREADS // cost(model, SPEC).macs) + more
+    with threads_for(model, rows):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from hatlit.config import TrainerConfig
 from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.errors import InputError, reason_of
 from hatlit.files import write_atomically
-from hatlit.methods.base import TransferMethod
+from hatlit.methods.base import StudentMethod, TransferMethod
+from hatlit.students.budget import threads_for
 from hatlit.zoo.fit import quiet_lightning
 
 
@@ -128,5 +130,11 @@ def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed
         KeyboardInterrupt: the user stopped it.
     """
     torch.manual_seed(seed)
-    with quiet_lightning():
+    with quiet_lightning(), _threads_for(method, data.batch_size):
         trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+def _threads_for(method: TransferMethod, batch_size: int) -> AbstractContextManager[None]:
+    if not isinstance(method, StudentMethod):
+        return nullcontext()  # what a step takes is not known
+    return threads_for(method.student, batch_size)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from hatlit.config import DataConfig, ExpansionConfig, LabelsConfig, SourcesConfig
 from hatlit.datamodules.base import DATASETS, MODALITIES, Domain, DomainSet, build_view
@@ -28,6 +27,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.workers import worker_pool
 from hatlit.files import cache_folder, file_hash
 from hatlit.selection.statistics import STATISTICS, common_view, profile
+from hatlit.threads import one_thread
 from hatlit.zoo.card import Card, Provenance, Statistic, StatisticsSpec, ZooInfo, is_safe_id
 from hatlit.zoo.noise import noisy
 from hatlit.zoo.store import Zoo
@@ -369,9 +369,5 @@ class _Trained(Sized, Iterable[tuple[Domain, TrainedSource]]):
 def _train_one(order: Order) -> TrainedSource:
     domain, encoder, config, seed = order
     split = split_domain(domain, LabelsConfig(), seed=0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():  # as in a process beside others, so that the weights are the same
         return train_source(domain, labelled_rows(domain, split), split.test, encoder, config, seed)
-    finally:
-        torch.set_num_threads(threads)

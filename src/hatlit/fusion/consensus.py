@@ -27,7 +27,8 @@ TOLD_APART = 100
 #: A source is half as sure of a sample as it can be where the entropy of its answer is this share of the usual one.
 HALF_SURE = 0.1
 
-#: Error rates below this count as this much, so that no single source can rule a class out.
+#: Error rates below this count as this much, so that no single source can rule a class out; so does what half sure is,
+#: where all are practically certain of everything.
 SMALLEST = 1e-4
 
 

@@ -15,7 +15,7 @@ from hatlit.config import ExpertsConfig
 from hatlit.datamodules.target.data import NO_BLENDS, Blends, TargetData
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
-from hatlit.fusion.adapt import Unlabelled, adapt, freeze
+from hatlit.fusion.adapt import ROWS_A_STEP, Unlabelled, adapt, freeze
 from hatlit.fusion.bank import SourceBank, run_on_views
 from hatlit.fusion.cache import cached_outputs, output_key
 from hatlit.fusion.experts import train_expert
@@ -23,6 +23,7 @@ from hatlit.fusion.foresight import log_likelihood, voices_from
 from hatlit.methods.base import SelectedSource, TransferTask
 from hatlit.selection.labels import UNKNOWN, align, to_source_classes, to_target_classes
 from hatlit.stopwatch import part
+from hatlit.students.budget import threads_for
 from hatlit.types import UNLABELLED
 
 #: Experts draw their initial weights from here on.
@@ -99,7 +100,9 @@ def _adapted(source: SelectedSource, task: TransferTask) -> Classifier:
         few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
         labels = to_source_classes(target.train_labels[few], columns)
         others = _unlabelled(target, view, columns) if config.adapt.indecision else None
-        return [weights_of(adapt(source.model, target.view(view, few), labels, config.adapt, config.seed, others))]
+        with threads_for(source.model, ROWS_A_STEP):
+            adapted = adapt(source.model, target.view(view, few), labels, config.adapt, config.seed, others)
+        return [weights_of(adapted)]
 
     (weights,) = cached_outputs([key], compute, cache_folder() / "adapted")
     return with_weights(copy.deepcopy(source.model), weights)
@@ -134,7 +137,7 @@ def _expert(task: TransferTask, config: ExpertsConfig, number: int) -> Classifie
 
     def compute(places: list[int]) -> list[dict[str, Tensor]]:
         few = torch.nonzero(target.train_labels != UNLABELLED).flatten()
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), threads_for(untrained, ROWS_A_STEP):
             torch.manual_seed(seed)  # of dropout
             view = target.view(untrained.input_spec, few)
             expert = train_expert(copy.deepcopy(untrained), view, target.train_labels[few], config, seed, augment)

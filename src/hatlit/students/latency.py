@@ -7,8 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from statistics import median
 
@@ -18,6 +17,7 @@ from torch import nn
 
 from hatlit.encoders.base import InputSpec
 from hatlit.files import cache_folder, write_atomically
+from hatlit.threads import one_thread
 
 #: Passes whose median counts, after those that only warm up.
 PASSES, WARM_UPS = 25, 3
@@ -56,17 +56,7 @@ def measured_ms(name: str, model: nn.Module, view: InputSpec) -> float:
     with FileLock(path.parent / ".lock"):  # two that measure at a time would slow one another down
         if not path.is_file():
             sample = view.blank(1)
-            with torch.inference_mode(), _one_thread():
+            with torch.inference_mode(), one_thread():
                 found = latency_ms(lambda: model(sample))
             write_atomically(path, json.dumps({"name": name, "milliseconds": found}) + "\n")
         return float(json.loads(path.read_text())["milliseconds"])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

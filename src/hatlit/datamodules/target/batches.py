@@ -103,7 +103,8 @@ class TargetDataModule(L.LightningDataModule):
 
     def __init__(self, rows: TargetRows, batch_size: int, seed: int, augment: bool = False) -> None:
         super().__init__()
-        self._rows, self._batch_size, self._seed, self._augment = rows, batch_size, seed, augment
+        self.batch_size = batch_size
+        self._rows, self._seed, self._augment = rows, seed, augment
 
     @property
     def steps_per_epoch(self) -> int:
@@ -116,7 +117,7 @@ class TargetDataModule(L.LightningDataModule):
         sampler = FewLabelSampler(
             torch.nonzero(known).flatten(),
             torch.nonzero(~known).flatten(),
-            self._batch_size,
+            self.batch_size,
             self._seed,
             self._augment,
             rank=self.trainer.global_rank if self.trainer else 0,
