@@ -230,7 +230,8 @@ def _log(summary: Mapping[str, Any], config: CompareConfig, display: Display) ->
     wandb = start_wandb(config.wandb, out, name, asdict(config), display.say, group)
     if wandb:
         wandb.log_table("summary", list(summary_table(summary)))
-        wandb.log_files("report", [out / "report.html", out / "results.csv", *sorted((out / "figures").glob("*.png"))])
+        files = [out / name for name in ("report.html", "results.csv", "summary.json")]
+        wandb.log_files("report", [*files, *sorted((out / "figures").glob("*.png"))])
         wandb.close({name: one["accuracy"]["mean"] for name, one in summary["methods"].items()})
 
 
