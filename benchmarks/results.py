@@ -29,7 +29,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.document import Table
-from hatlit.experiments.summary import finding, summarise, summary_table
+from hatlit.experiments.summary import finding, preparation, summarise, summary_table
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
@@ -54,11 +54,11 @@ seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap 
 get the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was
 chosen for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
 five targets an interval is wide, and still misses the truth about one time in ten; fewer decide nothing. Variants of
-HaT are ranked among themselves and HaT, apart from its rivals. "kB moved" is what a network sees, "seconds" is
-preparation and training of one run (median), two runs at a time; adapted sources are shared, and charged to the run
-that needed them first. "gap closed" is the share of the way from `labels_only` to `all_labels`, which is an oracle;
-`dann` needs the recordings of other people, which no device has. `hatlit methods` says what each method is,
-[comparisons](comparisons.md) how the comparison is made. {left_out}
+HaT are ranked among themselves and HaT, apart from its rivals. "kB moved" is what a network sees, "training
+seconds" are of one run (median), two runs at a time. "gap closed" is the share of the way from `labels_only` to
+`all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has. `hatlit methods`
+says what each method is, [comparisons](comparisons.md) how the comparison is made. Rows are of the code of their dates:
+those of a method are deleted, and run again, when a change of the code changes what it does. {left_out}
 
 The defaults of HaT were chosen while looking at these sets at few labels, save [those that nothing was chosen
 on](#sets-that-nothing-was-chosen-on), most of them with seeds 0 and 1 of the same targets ([research
@@ -299,7 +299,7 @@ def section_of(section: Section, summaries: list[dict[str, Any]], same: Sequence
     parts = [f"## {section.title}", section.note]
     parts += [f"{level} of the training samples are the same labelled rows, and so the same runs." for level in same]
     for summary in summaries:
-        parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"]]
+        parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"], preparation(summary)]
         parts += (
             [f"Not run here: {', '.join(f'`{name}`' for name in summary['missing'])}."] if summary["missing"] else []
         )

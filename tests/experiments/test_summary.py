@@ -9,6 +9,7 @@ from hatlit.experiments.summary import (
     finding,
     interval,
     percent,
+    preparation,
     sign_of,
     summarise,
     summary_table,
@@ -74,7 +75,8 @@ def test_intervals_over_few_targets_miss_the_truth_about_as_often_as_they_say():
 def row(method, target, seed, accuracy, sent=1000, seconds=2.0, failed=""):
     scores = {"accuracy": accuracy, "balanced_accuracy": accuracy / 2, "macro_f1": accuracy / 4}
     times = {"preparation_seconds": 10 * seconds, "training_seconds": seconds}
-    costs = {"bytes": sent, **times, "peak_memory_bytes": 100 * sent, "student_bytes": 10}
+    stages = {"bytes_coarse": sent / 4, "bytes_fine": sent / 2, "bytes_transfer": sent / 4}
+    costs = {"bytes": sent, **stages, **times, "peak_memory_bytes": 100 * sent, "student_bytes": 10}
     known = {**scores, "nll": 1 - accuracy, "calibration_error": 0.1, **costs}
     told = dict.fromkeys(known) if failed else known
     return {"method": method, "target": target, "seed": seed, **told, "failed": failed}
@@ -133,8 +135,19 @@ def test_bytes_are_a_mean_and_seconds_a_median():
         row("hat", "ann", seed, 0.5, sent, seconds) for seed, (sent, seconds) in enumerate([(0, 1), (0, 2), (9, 60)])
     ]
     described = summarise(rows)["methods"]["hat"]
+    assert described["bytes_by_stage"] == {"coarse": 0.75, "fine": 1.5, "transfer": 0.75}
     assert (described["bytes"], described["training_seconds"], described["peak_memory_bytes"]) == (3.0, 2.0, 900.0)
-    assert described["seconds"] == 22.0, "preparation and training"
+
+
+def test_what_methods_share_is_told_by_the_run_that_took_longest():
+    rows = [
+        *[row("hat", target, 0, 0.5, seconds=seconds) for target, seconds in (("ann", 1), ("bob", 2), ("cid", 0.1))],
+        *[row("kd", target, 0, 0.5, seconds=seconds) for target, seconds in (("ann", 4), ("bob", 0.1), ("cid", 0.1))],
+        row("kd", "dan", 0, 0.5, failed="lost"),
+    ]
+    summary = summarise(rows)
+    assert summary["longest_preparation_seconds"] == 20, "the median of 40, 20 and 1"
+    assert "took 20.0 s a target and seed" in preparation(summary)
 
 
 def test_without_hat_the_first_method_is_the_reference():
@@ -176,9 +189,9 @@ def test_a_method_that_fails_in_all_its_runs_is_told_of():
     summary = summarise(rows)
     kd = summary["methods"]["kd"]
     assert (kd["n"], kd["failed"], kd["accuracy"]) == (0, 1, {"mean": None, "low": None, "high": None})
-    assert (kd["seconds"], kd["bytes"], kd["average_rank"], kd["against_reference"]) == (None,) * 4
+    assert (kd["training_seconds"], kd["bytes"], kd["average_rank"], kd["against_reference"]) == (None,) * 4
     shown = summary_table(summary)[-1]
-    assert (shown["method"], shown["runs"], shown["accuracy"], shown["seconds"]) == ("kd", "0 of 1", "-", "-")
+    assert (shown["method"], shown["runs"], shown["accuracy"], shown["training seconds"]) == ("kd", "0 of 1", "-", "-")
     assert finding(summary) == "Without a rank, because runs failed: kd."
 
 
@@ -262,4 +275,5 @@ def test_the_table_has_the_best_first():
     assert [one["method"] for one in table] == ["hat", "labels_only"]
     assert table[0]["accuracy"] == "75.0 [-]"
     assert (table[0]["hat ahead by"], table[1]["hat ahead by"]) == ("-", "25.0 [-]")
-    assert (table[0]["kB moved"], table[0]["runs"], table[0]["rank"], table[0]["seconds"]) == ("1", "1", "1.0", "22.0")
+    assert (table[0]["kB moved"], table[0]["runs"], table[0]["rank"]) == ("1", "1", "1.0")
+    assert table[0]["training seconds"] == "2.0"

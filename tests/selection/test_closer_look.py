@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from hatlit.config import LabelsConfig
+from hatlit.datamodules.split import split_domain
+from hatlit.datamodules.target.data import TargetData
+from hatlit.selection import closer_look
 from hatlit.selection.closer_look import CloserLook, guesses, is_finite, look_at
 from hatlit.selection.fine import Candidate
 
@@ -81,3 +85,19 @@ def test_what_is_far_too_large_does_not_hide_behind_a_softmax(make_zoo, people, 
     assert is_finite(look_at(card, model, target, seed=0))
     torch.nn.init.constant_(model.head.bias[:1], logit)
     assert not is_finite(look_at(card, model, target, seed=0))
+
+
+def test_unlabelled_rows_that_are_looked_at_are_of_all_classes(make_zoo, make_domain, people, monkeypatch):
+    """A data set may hold one class after the other."""
+    domain = make_domain("sorted", 50)
+    order = np.argsort(domain.labels, kind="stable")
+    domain = replace(domain, samples=domain.samples[order], labels=domain.labels[order])
+    target = TargetData(domain, split_domain(domain, LabelsConfig(per_class=2), seed=0))
+    seen, view = [], TargetData.view
+    monkeypatch.setattr(closer_look, "UNLABELLED_ROWS", 12)
+    monkeypatch.setattr(TargetData, "view", lambda self, spec, rows: seen.append(rows) or view(self, spec, rows))
+    (card,) = make_zoo("ann").cards()
+    look_at(card, people["ann"][1].model, target, seed=0)
+    looked_at = domain.labels[target.split.train[seen[-1].numpy()]]
+    assert len(looked_at) == 12
+    assert set(looked_at) == {0, 1, 2}

@@ -7,13 +7,12 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from hatlit.config import CompareConfig, ExpansionConfig, TrainConfig
@@ -21,6 +20,7 @@ from hatlit.datamodules.base import DomainSet
 from hatlit.errors import InputError
 from hatlit.experiments.comparison_folder import ComparisonFolder, shared_by
 from hatlit.experiments.display import Display, counted
+from hatlit.experiments.environment import versions
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.fleet import cached_zoo, open_zoo, read_asked, read_domains, refuse_too_many
 from hatlit.experiments.folder import RunFolder
@@ -170,7 +170,8 @@ def _summary(
         "seeds": config.seeds,
         "labels": labels_of(config),
         "command": shlex.join(["hatlit", "compare", *words]),
-        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
+        "date": str(datetime.now(UTC).date()),
+        "versions": versions(),
         "data_fingerprint": data.fingerprint[:16],
         "labels_fingerprint": _same_labels(rows),
         **summarise(rows),
@@ -229,7 +230,8 @@ def _log(summary: Mapping[str, Any], config: CompareConfig, display: Display) ->
     wandb = start_wandb(config.wandb, out, name, asdict(config), display.say, group)
     if wandb:
         wandb.log_table("summary", list(summary_table(summary)))
-        wandb.log_files("report", [out / "report.html", out / "results.csv", *sorted((out / "figures").glob("*.png"))])
+        files = [out / name for name in ("report.html", "results.csv", "summary.json")]
+        wandb.log_files("report", [*files, *sorted((out / "figures").glob("*.png"))])
         wandb.close({name: one["accuracy"]["mean"] for name, one in summary["methods"].items()})
 
 

@@ -25,6 +25,12 @@ def environment() -> dict[str, str]:
     }
 
 
+def versions() -> dict[str, str]:
+    """Versions of hatlit, of what it computes with, and of Python: those that a report shows."""
+    known = environment()
+    return {name: known[name] for name in ("hatlit", "torch", "lightning", "python")}
+
+
 @cache
 def _libraries() -> dict[str, str]:
     always = [line for line in requires("hatlit") or () if "extra ==" not in line]

@@ -17,12 +17,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from importlib.metadata import version
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 
 from hatlit.config import ExpandConfig, ExpansionConfig, TrainConfig
 from hatlit.datamodules.base import Domain, DomainSet
@@ -33,6 +31,7 @@ from hatlit.experiments.budgets import read_budgets
 from hatlit.experiments.class_growth import class_scores, growth
 from hatlit.experiments.compare import labels_of
 from hatlit.experiments.display import Display
+from hatlit.experiments.environment import versions
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.expansion_summary import depths, finding, round_table, summarise
 from hatlit.experiments.fleet import CONTROL, cached_sources, open_zoo, read_domains, source_id, statistics_of
@@ -127,7 +126,7 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
             "students_may_be_selected": config.selection.students,
             "initial": [domain.name for domain in plan.initial] or config.zoo,
             "command": shlex.join(["hatlit", "expand", *words]),
-            "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
+            "versions": versions(),
             "data_fingerprint": data.fingerprint[:16],
             **summarise(rows, {card.id: card for card in zoo.cards()}),
             "growth": growth(

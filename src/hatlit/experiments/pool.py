@@ -15,10 +15,8 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import train
 from hatlit.experiments.workers import worker_pool
+from hatlit.selection.traffic import STAGES
 from hatlit.stopwatch import seconds_of
-
-#: Stages whose bytes have a column each.
-STAGES = ("coarse", "fine", "transfer")
 
 KILLED = "its process was killed, perhaps for want of memory; the same command tries again"
 
@@ -99,7 +97,7 @@ def run_one(config: TrainConfig) -> Row:
         "labels": result["labels"],
         "labels_fingerprint": result["labels_fingerprint"][:16],
         "bytes": result["bytes"]["total"] if result["bytes"] else 0,
-        **{f"bytes_{stage}": sum(moved[stage].values()) if stage in moved else 0 for stage in STAGES},
+        **{f"bytes_{stage}": moved[stage]["up"] + moved[stage]["down"] if moved else 0 for stage in STAGES},
         "preparation_seconds": seconds_of(f"{config.method}: preparation", result["seconds"]),
         "training_seconds": seconds_of(f"{config.method}: training", result["seconds"]),
         "peak_memory_bytes": result["peak_memory_bytes"],

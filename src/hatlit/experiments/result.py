@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hatlit.datamodules.base import DomainSet
+from hatlit.experiments.environment import versions
 from hatlit.experiments.measure import Quality, quality
 from hatlit.methods.base import TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
@@ -96,7 +95,7 @@ def result_of(
             "bytes": sum(value.numel() * value.element_size() for one in models for value in one.state_dict().values()),
         },
         "labels_fingerprint": task.target.labels_fingerprint,
-        "versions": {"hatlit": version("hatlit"), "torch": torch.__version__},
+        "versions": versions(),
     }
 
 

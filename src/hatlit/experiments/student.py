@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hatlit.config import TrainConfig
-from hatlit.datamodules.target.data import TargetData
+from hatlit.datamodules.target.data import TargetData, some_of
 from hatlit.encoders.base import InputSpec
 from hatlit.experiments.display import Display
 from hatlit.experiments.folder import RunFolder
@@ -43,7 +43,7 @@ def rank_students(task: TransferTask) -> list[Ranked]:
     """Ranks the skeletons that fit the device by the sources' features of the training rows, best first."""
     target, view = task.target, task.student_spec
     count = len(target.split.train)
-    rows = torch.arange(count) if count <= ROWS else torch.linspace(0, count - 1, ROWS).long()
+    rows = some_of(torch.arange(count), ROWS)
     heard = frozen_bank(task)(rows).features
     names = [one.name for one in fitting(view, task.num_classes, task.config.device)]
     return rank(names, view, task.num_classes, partial(target.view, rows=rows), heard, task.config.seed)

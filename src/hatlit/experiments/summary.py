@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hatlit.methods.base import METHODS
+from hatlit.selection.traffic import STAGES
 
 #: The method that the others are measured against, pair by pair, where it takes part; else the first one.
 REFERENCE = "hat"
@@ -30,8 +31,8 @@ TOO_FEW = "undecided, on too few targets, against"
 #: How the reference can stand, in the order in which it is told.
 VERDICTS = ("ahead of", "behind", "undecided against", TOO_FEW)
 
-#: What a run costs, beside bytes by stage.
-COSTS = ("bytes", "training_seconds", "seconds", "peak_memory_bytes", "student_bytes")
+#: What a run costs.
+COSTS = ("bytes", "bytes_by_stage", "training_seconds", "peak_memory_bytes", "student_bytes")
 
 Row = Mapping[str, Any]
 
@@ -45,12 +46,12 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         rows: one a run, as in ``results.csv``; those that failed have a reason under ``failed``.
 
     Returns:
-        ``reference``, the critical differences and, by name, ``methods``: ``n`` finished and ``failed`` runs, whether
-        it is an oracle or needs the recordings of the sources' domains, mean and 95 % interval of every score, mean
-        ``bytes`` moved, median ``training_seconds``, median ``seconds`` of preparation and training, largest
-        ``peak_memory_bytes``, mean ``student_bytes`` (all None where no run finished), the ranks of ``_ranks``,
-        ``against_reference`` (pairs of the same target and seed) and ``gap_closed``, the share of the way from
-        ``labels_only`` to ``all_labels``.
+        ``reference``, the critical differences, ``longest_preparation_seconds`` (median over targets and seeds) and,
+        by name, ``methods``: ``n`` finished and ``failed`` runs, whether it is an oracle or needs the recordings
+        of the sources' domains, mean and 95 % interval of every score, mean ``bytes`` moved and ``bytes_by_stage``,
+        median ``training_seconds``, largest ``peak_memory_bytes``, mean ``student_bytes`` (all None where no run
+        finished), the ranks of ``_ranks``, ``against_reference`` (pairs of the same target and seed) and
+        ``gap_closed``, the share of the way from ``labels_only`` to ``all_labels``.
     """
     names = list(dict.fromkeys(row["method"] for row in rows))
     finished = {name: [row for row in rows if row["method"] == name and not row["failed"]] for name in names}
@@ -71,7 +72,8 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         }
         for name in names
     }
-    return {"reference": reference, **critical, "methods": methods}
+    longest = _longest_preparation([row for name in names for row in finished[name]])
+    return {"reference": reference, **critical, "longest_preparation_seconds": longest, "methods": methods}
 
 
 def is_oracle(method: str) -> bool:
@@ -166,6 +168,14 @@ def average_ranks(finished: Mapping[str, Sequence[Row]]) -> tuple[dict[str, floa
     return by_name, float(quantile * np.sqrt(count * (count + 1) / (6 * len(targets))))
 
 
+def preparation(summary: Mapping[str, Any]) -> str:
+    """What training seconds leave out, in a sentence."""
+    return (
+        "What comes before training, such as adapting sources to the labels, is shared by the methods that need it: it "
+        f"took {summary['longest_preparation_seconds']:.1f} s a target and seed (median) where it took longest."
+    )
+
+
 def finding(summary: Mapping[str, Any]) -> str:
     """On where the reference stands, and which methods have no rank.
 
@@ -208,7 +218,7 @@ def summary_table(summary: Mapping[str, Any]) -> list[dict[str, str]]:
             **({"rank among variants": _number(one["rank_among_variants"], 1, 1)} if has_variants else {}),
             "gap closed": "-" if one["gap_closed"] is None else f"{100 * one['gap_closed']:.0f} %",
             "kB moved": _number(one["bytes"], 1e-3, 0),
-            "seconds": _number(one["seconds"], 1, 1),
+            "training seconds": _number(one["training_seconds"], 1, 1),
         }
         for name, one in ranked
     ]
@@ -293,11 +303,20 @@ def _described(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         **{score: interval([row[score] for row in rows], targets) for score in SCORES},
         "bytes": float(np.mean([row["bytes"] for row in rows])),
+        "bytes_by_stage": {one: float(np.mean([row[f"bytes_{one}"] for row in rows])) for one in STAGES},
         "training_seconds": float(np.median([row["training_seconds"] for row in rows])),
-        "seconds": float(np.median([row["preparation_seconds"] + row["training_seconds"] for row in rows])),
         "peak_memory_bytes": float(np.max([row["peak_memory_bytes"] for row in rows])),
         "student_bytes": float(np.mean([row["student_bytes"] for row in rows])),
     }
+
+
+def _longest_preparation(rows: Sequence[Row]) -> float:
+    """Methods share adapted sources and experts, and the run that comes first makes them: it shows what they cost."""
+    longest: dict[tuple[str, int], float] = {}
+    for row in rows:
+        pair = row["target"], row["seed"]
+        longest[pair] = max(longest.get(pair, 0.0), row["preparation_seconds"])
+    return float(np.median(list(longest.values())))
 
 
 def _gap_closed(rows: Sequence[Row], *ends: Sequence[Row]) -> float | None:

@@ -118,7 +118,7 @@ def cached_outputs(
 def _read(path: Path, map_above: float) -> dict[str, Tensor] | None:
     try:
         tensors = load_file(path) if path.stat().st_size > map_above else load(path.read_bytes())
-    except (OSError, SafetensorError):
+    except (OSError, RuntimeError, SafetensorError):  # RuntimeError: torch maps a file that was removed just now
         return None
     with contextlib.suppress(OSError):  # somebody else's cache
         os.utime(path)  # used now, whether or not the file system notes it

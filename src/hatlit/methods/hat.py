@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.config import HaTConfig, MixerConfig, OptimizerConfig
-from hatlit.datamodules.target.data import Blends, TargetRows
+from hatlit.datamodules.target.data import Blends, TargetRows, some_of
 from hatlit.encoders.base import Classifier
 from hatlit.errors import InputError
 from hatlit.fusion.bank import SourceBank, SourceOutputs
@@ -323,9 +323,8 @@ class HaT(StudentMethod):
         return accuracy, weights.mean(0)
 
     def _some_rows(self) -> Tensor:
-        """Numbers of up to ``ROWS_MEASURED`` training rows, evenly spread."""
-        count = len(self._labels)
-        return torch.arange(0, count, -(-count // ROWS_MEASURED), device=self._labels.device)
+        """Numbers of up to ``ROWS_MEASURED`` training rows."""
+        return some_of(torch.arange(len(self._labels)), ROWS_MEASURED).to(self._labels.device)
 
     def _fused_everywhere(self) -> Tensor:
         """Fused predictions (rows, K) on all training rows; several processes share the work and get the same."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hatlit.config import ExpertsConfig
-from hatlit.datamodules.target.data import NO_BLENDS, Blends, TargetData
+from hatlit.datamodules.target.data import NO_BLENDS, Blends, TargetData, some_of
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.files import cache_folder
 from hatlit.fusion.adapt import ROWS_A_STEP, Unlabelled, adapt, freeze
@@ -29,7 +29,7 @@ from hatlit.types import UNLABELLED
 #: Experts draw their initial weights from here on.
 FIRST_SEED_OF_EXPERTS = 1_000_000
 
-#: So many unlabelled rows at most, evenly spread, are enough to adapt a source.
+#: So many unlabelled rows at most are enough to adapt a source.
 UNLABELLED_ROWS = 4096
 
 
@@ -109,8 +109,7 @@ def _adapted(source: SelectedSource, task: TransferTask) -> Classifier:
 
 
 def _unlabelled(target: TargetData, view: InputSpec, columns: Sequence[int]) -> Unlabelled | None:
-    rows = torch.nonzero(target.train_labels == UNLABELLED).flatten()
-    rows = rows[:: 1 + len(rows) // UNLABELLED_ROWS]
+    rows = some_of(torch.nonzero(target.train_labels == UNLABELLED).flatten(), UNLABELLED_ROWS)
     known = torch.tensor([column for column in columns if column != UNKNOWN], dtype=torch.long)
     return Unlabelled(target.view(view, rows), known) if len(rows) and len(known) else None
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hatlit.datamodules.target.data import TargetData
+from hatlit.datamodules.target.data import TargetData, some_of
 from hatlit.encoders.base import Classifier, are_sound
 from hatlit.selection.agreement import Agreement
 from hatlit.selection.fine import Candidate, accuracy
@@ -94,7 +94,7 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
     """Runs one candidate on the labelled few, and on some unlabelled rows, of a target."""
     columns = align(card.class_names, target.class_names)
     labelled = torch.nonzero(target.train_labels != UNLABELLED).flatten()
-    unlabelled = torch.nonzero(target.train_labels == UNLABELLED).flatten()[:UNLABELLED_ROWS]
+    unlabelled = some_of(torch.nonzero(target.train_labels == UNLABELLED).flatten(), UNLABELLED_ROWS)
 
     @torch.no_grad()
     def run(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Stage = Literal["coarse", "fine", "transfer"]
+
+#: In their order.
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 #: Bytes of one float32 number, as statistics and centroids travel.
 FLOAT_BYTES = 4
@@ -37,9 +40,7 @@ class Traffic:
     """
 
     everything: int
-    stages: dict[Stage, StageTraffic] = field(
-        default_factory=lambda: {"coarse": StageTraffic(), "fine": StageTraffic(), "transfer": StageTraffic()}
-    )
+    stages: dict[Stage, StageTraffic] = field(default_factory=lambda: {stage: StageTraffic() for stage in STAGES})
 
     def add(self, stage: Stage, up: int = 0, down: int = 0, read: int = 0) -> None:
         """Counts bytes that the target's device sends (up) and receives (down), and that files gave (read)."""

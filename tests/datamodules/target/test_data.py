@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from hatlit.config import LabelsConfig
 from hatlit.datamodules.split import split_domain
-from hatlit.datamodules.target.data import Blends, TargetData
+from hatlit.datamodules.target.data import Blends, TargetData, some_of
 from hatlit.types import UNLABELLED
 
 
@@ -122,3 +123,17 @@ def test_labels_are_counted_as_the_target_counts_its_classes(make_target):
     told = forgetful.labels_of(target.split.train)
     assert told[0] == UNLABELLED
     assert [(0, 2)[number] for number in told[1:].tolist()] == labels[target.split.train[1:]].tolist()
+
+
+def test_some_of_few_rows_are_all_of_them():
+    rows = torch.tensor([3, 5, 9])
+    assert torch.equal(some_of(rows, 3), rows)
+
+
+@pytest.mark.parametrize("classes", [torch.arange(6000) // 600, torch.arange(6000) % 10], ids=["sorted", "in turn"])
+def test_some_of_many_rows_hold_every_class_however_they_lie(classes):
+    rows = some_of(torch.arange(10_000, 16_000), 600)
+    assert len(rows) == len(rows.unique()) == 600
+    assert torch.equal(rows, rows.sort().values)
+    assert torch.equal(rows, some_of(torch.arange(10_000, 16_000), 600)), "always the same ones"
+    assert classes[rows - 10_000].bincount(minlength=10).min() >= 35

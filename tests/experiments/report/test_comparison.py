@@ -58,10 +58,10 @@ def method(accuracy, rank, **changed):
         "is_oracle": False,
         "needs_source_data": False,
         **dict.fromkeys(SCORES, interval),
-        "training_seconds": 2.5,
-        "seconds": 12.34,
+        "training_seconds": 12.34,
         "peak_memory_bytes": 3.21e8,
         "bytes": 650_960.0,
+        "bytes_by_stage": {"coarse": 3_200.0, "fine": 647_760.0, "transfer": 0.0},
         "student_bytes": 28_412.0,
         "average_rank": rank,
         "rank_among_variants": None,
@@ -81,10 +81,12 @@ def summary():
         "seeds": 2,
         "labels": "1 a class",
         "command": "hatlit compare --data.name spar --seeds 2",
+        "date": "2031-05-06",
         "versions": {"hatlit": "0.1.0", "torch": "2.9.0"},
         "data_fingerprint": "0123456789abcdef" * 4,
         "labels_fingerprint": "fedcba9876543210" * 4,
         "reference": "hat",
+        "longest_preparation_seconds": 34.56,
         "methods": {
             "labels_only": method(0.5128, 2.875, bytes=0.0),
             "kd": method(0.6017, 2.125, n=5, failed=1),
@@ -161,6 +163,7 @@ def test_the_page_says_what_was_run_and_what_came_out(write, summary, rows, exam
         "spar: 4 methods, 3 targets, 2 seeds",
         "hatlit compare --data.name spar --seeds 2",
         "hatlit 0.1.0, torch 2.9.0",
+        "2031-05-06",
         "ann, bob, cid",
         "0123456789abcdef",
         "fedcba9876543210",
@@ -175,6 +178,8 @@ def test_the_page_says_what_was_run_and_what_came_out(write, summary, rows, exam
         "321.0 MB",
         "651.0 kB",
         "28.4 kB",
+        "647.8 kB",
+        "took 34.6 s a target and seed",
     ):
         assert text in page.text, text
         assert text in markdown, text
@@ -191,6 +196,16 @@ def test_methods_are_listed_best_first_with_numbers_on_the_right(write, summary,
     assert ["number", "average rank"] in page.cells
     assert "| method | runs | accuracy |" in markdown
     assert "| --- | ---: | ---: |" in markdown
+
+
+def test_bytes_by_stage_are_of_the_methods_that_move_any(write, summary, rows, example):
+    markdown = write(summary, rows, example)[1]
+    table = markdown.split("Bytes by stage")[1].split("## ")[0]
+    assert "| hat | 3.2 kB | 647.8 kB | 0 B | 651.0 kB |" in table
+    assert "labels_only" not in table
+    for one in summary["methods"].values():
+        one["bytes"] = 0.0
+    assert "Bytes by stage" not in write(summary, rows, example)[1]
 
 
 def test_failed_runs_have_their_reasons(write, summary, rows, example):
@@ -210,7 +225,7 @@ def test_a_missing_example_is_a_sentence(write, summary, rows):
 
 def test_a_method_whose_runs_all_failed_is_listed(write, summary, rows, example):
     nothing = dict.fromkeys(("mean", "low", "high"))
-    costs = dict.fromkeys(("seconds", "peak_memory_bytes", "bytes", "student_bytes", "average_rank"))
+    costs = dict.fromkeys(("training_seconds", "peak_memory_bytes", "bytes", "student_bytes", "average_rank"))
     lost = method(0.5, None, n=0, failed=6, against_reference=None) | dict.fromkeys(SCORES, nothing) | costs
     _, markdown = write({**summary, "methods": {**summary["methods"], "lost": lost}}, rows, example)
     assert re.search(r"^\| lost \| 0 of 6 \| - \| - ", markdown, re.MULTILINE)
@@ -235,7 +250,7 @@ def test_one_target(write, summary, rows, example):
 
 def test_numbers_that_are_not_there_are_gaps(write, summary, rows):
     lacking = {"nll": {"mean": float("nan"), "low": None, "high": None}, "against_reference": None}
-    unmeasured = {"peak_memory_bytes": None, "seconds": float("nan")}
+    unmeasured = {"peak_memory_bytes": None, "training_seconds": float("nan")}
     methods = {**summary["methods"], "kd": {**summary["methods"]["kd"], **lacking, **unmeasured}}
     for text in write({**summary, "methods": methods}, rows, None):
         shown = text.text if isinstance(text, Page) else text

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hatlit.experiments import tracking
@@ -168,3 +169,17 @@ def offline(tmp_path: Path, said: list[str]) -> WandbRun:
     run = start_wandb("offline", tmp_path / "run", "run-a", {"seed": 3, "hat": {"mixer": {"dim": 32}}}, said.append)
     assert run is not None
     return run
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four small domains of three classes that differ in frequency."""
+    rng = np.random.default_rng(0)
+    rows = 240
+    y, domain = np.arange(rows) % 3, np.arange(rows) // 60
+    waves = np.sin((1 + y)[:, None, None] * np.arange(32) / 3 + rng.normal(size=(rows, 3, 1)))
+    x = (waves + 0.3 * rng.normal(size=waves.shape)).astype(np.float32)
+    names = {"class_names": np.array(["sit", "walk", "run"]), "domain_names": np.array(["ann", "bob", "cleo", "dan"])}
+    np.savez_compressed(tmp_path / "toy.npz", x=x, y=y, domain=domain, sample_rate=20.0, **names)
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "toy.npz"

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from hatlit.config import (
@@ -27,20 +26,6 @@ from hatlit.experiments.train import train
 
 #: Reads the one run file below a folder.
 Read = Callable[[Path], Any]
-
-
-@pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four small domains of three classes that differ in frequency."""
-    rng = np.random.default_rng(0)
-    rows = 240
-    y, domain = np.arange(rows) % 3, np.arange(rows) // 60
-    waves = np.sin((1 + y)[:, None, None] * np.arange(32) / 3 + rng.normal(size=(rows, 3, 1)))
-    x = (waves + 0.3 * rng.normal(size=waves.shape)).astype(np.float32)
-    names = {"class_names": np.array(["sit", "walk", "run"]), "domain_names": np.array(["ann", "bob", "cleo", "dan"])}
-    np.savez_compressed(tmp_path / "toy.npz", x=x, y=y, domain=domain, sample_rate=20.0, **names)
-    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "toy.npz"
 
 
 def test_a_training_logs_what_it_learns_offline(toy: Path, tmp_path: Path, logged: Read) -> None:

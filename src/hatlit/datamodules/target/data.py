@@ -235,3 +235,14 @@ class TargetRows(Dataset[Batch]):
             mine = known
         own = rows[mine]
         return Batch(own, self.source, view[mine], self.label[own])
+
+
+def some_of(rows: Tensor, most: int) -> Tensor:
+    """At most so many of the rows (N,), in their order; of more, some that are drawn at random, always the same.
+
+    Neither the first nor every n-th would do: data sets may hold one class after the other, or the classes in turn.
+    """
+    if len(rows) <= most:
+        return rows
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:most]
+    return rows[drawn.sort().values]

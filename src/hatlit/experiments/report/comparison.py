@@ -33,7 +33,7 @@ from hatlit.experiments.report.example_figures import (
     selection_picture,
 )
 from hatlit.experiments.report.html import DEMO, NOTHING
-from hatlit.experiments.summary import best_first, marked, runs_of
+from hatlit.experiments.summary import best_first, marked, preparation, runs_of
 
 __all__ = ["ComparisonReport", "RunExample", "write_comparison"]
 
@@ -44,8 +44,8 @@ HOW_TO_READ = (
     "Best first, and methods with failed runs last: their means are over other runs, so they have no rank. Accuracy, "
     "balanced accuracy, macro F1 and ECE (expected calibration error) are percentages, NLL is the mean negative "
     "log-likelihood in nats; all are means over targets and seeds. Brackets hold 95 % intervals that resample whole "
-    "targets. Seconds are those of preparation and training, the median; what methods share (adapted sources) is "
-    "charged to the run that needed it first. Peak memory is the largest, bytes moved and student size are means. "
+    "targets. Training seconds are the median; what comes before training is shared by the methods that need it, and "
+    "stands below the table. Peak memory is the largest, bytes moved and student size are means. "
     "Variants of HaT are ranked among themselves and HaT, apart from its rivals. An oracle knows what no method could "
     "know: it shows what is possible, and has no rank."
 )
@@ -95,6 +95,11 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     yield Heading("Methods")
     yield Table(_methods(summary))
     yield Paragraph(HOW_TO_READ)
+    yield Paragraph(preparation(summary))
+    moved = _moved(summary)
+    if moved:
+        yield Heading("Bytes by stage")
+        yield Table(moved)
     if len(summary["targets"]) == 1:
         yield Paragraph(
             "With one target there is nothing to resample, so there are no intervals: it says nothing about others."
@@ -132,6 +137,7 @@ def _settings(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         "targets": ", ".join(summary["targets"]),
         "seeds": str(summary["seeds"]),
         "labels": summary["labels"],
+        "date": summary["date"],
         "versions": ", ".join(f"{name} {version}" for name, version in summary["versions"].items()),
         "hash of the data": summary["data_fingerprint"][:SHOWN],
         "hash of the labels": summary["labels_fingerprint"][:SHOWN],
@@ -161,11 +167,24 @@ def _method(name: str, one: Mapping[str, Any], reference: str, has_variants: boo
         else NOTHING,
         "average rank": _number(one["average_rank"], 1, 2),
         **({"rank among variants": _number(one["rank_among_variants"], 1, 2)} if has_variants else {}),
-        "seconds": _number(one["seconds"], 1, 1),
+        "training seconds": _number(one["training_seconds"], 1, 1),
         "peak memory": _size(one["peak_memory_bytes"]),
         "bytes moved": _size(one["bytes"]),
         "student size": _size(one["student_bytes"]),
     }
+
+
+def _moved(summary: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What selection and transfer of each method would send and receive over a network, where it does."""
+    return [
+        {
+            "method": name,
+            **{stage: _size(count) for stage, count in one["bytes_by_stage"].items()},
+            "all": _size(one["bytes"]),
+        }
+        for name, one in best_first(summary)
+        if one["bytes"]
+    ]
 
 
 def _failure(row: Mapping[str, Any]) -> dict[str, str]:
