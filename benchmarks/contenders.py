@@ -150,9 +150,9 @@ def hat_by_hand(setting: Setting, count: int) -> float:
     return by_hand(step, setting.batches[:count])
 
 
-def hat(setting: Setting, count: int) -> float:
-    """hatlit: what ``hatlit train`` does, with metrics and checkpoint; always a whole pass."""
-    method = METHODS.get("hat").build(setting.task)
+def hat(setting: Setting, count: int, name: str = "hat") -> float:
+    """hatlit: what ``hatlit train`` does with views that stay as they are, metrics and checkpoint; a whole pass."""
+    method = METHODS.get(name).build(setting.task)
     marks = Marks()
     data = TargetDataModule(method.rows(setting.task), BATCH, seed=0)
     with tempfile.TemporaryDirectory() as folder:
@@ -162,6 +162,11 @@ def hat(setting: Setting, count: int) -> float:
         )
         fit(method, data, trainer, 0, None)
     return marks.last / data.steps_per_epoch
+
+
+def hatlit_kd(setting: Setting, count: int) -> float:
+    """hatlit's plain distillation, the same work as that of the other tools: labels, and the mean of the sources."""
+    return hat(setting, count, name="kd")
 
 
 def textbrewer(setting: Setting, count: int, cached: bool = False) -> float:
@@ -292,5 +297,6 @@ def by_hand(step: Callable[[Tensor, Tensor], None], batches: Sequence[tuple[Tens
 
 
 CONTENDERS: dict[str, Contender] = {
-    one.__name__: one for one in (student_alone, hat, hat_by_hand, textbrewer, textbrewer_cached, torchdistill)
+    one.__name__: one
+    for one in (student_alone, hat, hat_by_hand, hatlit_kd, textbrewer, textbrewer_cached, torchdistill)
 }

@@ -3,8 +3,8 @@
     python benchmarks/throughput.py --fast
 
 All get the same student, sources, rows, batches, threads and optimizer. What is timed is a pass over the rows, behind
-one that warms up; what the sources are asked once, before, is not in it. The rivals are optional: `pip install -e
-".[bench]"` brings them, and one that is not there is left out.
+one that warms up; what the sources are asked once, before, is not in it. Views are changed at random for none of them.
+The rivals are optional: `pip install -e ".[bench]"` brings them, and one that is not there is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -47,7 +48,7 @@ FAST = {
 }
 
 #: Ours and the floor; all others are rivals.
-FLOOR, OURS = "student_alone", "hat"
+FLOOR, OURS, PLAIN = "student_alone", "hat", "hatlit_kd"
 
 
 @dataclass
@@ -127,14 +128,24 @@ def times(setting: Setting, contenders: Sequence[str], config: ThroughputConfig)
 def summary_of(taken: dict[str, dict[str, list[float]]], config: ThroughputConfig) -> dict[str, Any]:
     """The figures as they are written: seconds a step, and ratios of medians."""
     medians = {name: {one: median(several) for one, several in each.items()} for name, each in taken.items()}
-    rivals = [one for one in CONTENDERS if one not in (FLOOR, OURS) and all(one in each for each in medians.values())]
+    ours = (FLOOR, OURS, PLAIN)
+    rivals = [one for one in CONTENDERS if one not in ours and all(one in each for each in medians.values())]
     return {
         "hat_over_floor": {name: each[OURS] / each[FLOOR] for name, each in medians.items()},
         "rival_over_hat": {
             rival: {name: each[rival] / each[OURS] for name, each in medians.items()} for rival in rivals
         },
+        "kd_over_floor": {name: each[PLAIN] / each[FLOOR] for name, each in medians.items()},
+        "rival_over_kd": {
+            rival: {name: each[rival] / each[PLAIN] for name, each in medians.items()}
+            for rival in rivals
+            if rival != "hat_by_hand"
+        },
         "medians": medians,
         "spread": {name: {one: [min(all_), max(all_)] for one, all_ in each.items()} for name, each in taken.items()},
+        "date": str(datetime.now(UTC).date()),
+        "rows": config.rows,
+        "patience": config.patience,
         "repeats": config.repeats,
         "threads": config.threads,
         "cores": os.cpu_count(),
@@ -142,6 +153,7 @@ def summary_of(taken: dict[str, dict[str, list[float]]], config: ThroughputConfi
         "torch": version("torch"),
         "lightning": version("lightning"),
         "hatlit": version("hatlit"),
+        **{rival: version(rival) for rival in ("textbrewer", "torchdistill") if rival in rivals},
     }
 
 
@@ -153,7 +165,7 @@ def picture(summary: dict[str, Any]) -> bytes:
     )
     axes = figure.add_subplot()
     shown = [one for one in CONTENDERS if any(one in each for each in medians.values())]
-    for number, (one, marker) in enumerate(zip(shown, "osD^vP", strict=False)):
+    for number, (one, marker) in enumerate(zip(shown, "osD*^vP", strict=False)):
         places = [(place, name) for place, name in enumerate(medians) if one in medians[name]]
         middle = np.array([medians[name][one] / medians[name][FLOOR] for _, name in places])
         low, high = np.array([np.array(spread[name][one]) / medians[name][FLOOR] for _, name in places]).T
