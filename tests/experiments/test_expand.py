@@ -350,10 +350,10 @@ def test_a_failed_run_ends_the_expansion_unless_it_is_skipped(in_this_process, o
     train, plan = pool.train, plan_rounds
     unlucky = []
 
-    def fails(config, display, one_of_many):
+    def fails(config, display, **how):
         if config.target == unlucky[0]:
             raise InputError("It rains.")
-        return train(config, display, one_of_many)
+        return train(config, display, **how)
 
     def remember(data, given, config):
         planned = plan(data, given, config)
