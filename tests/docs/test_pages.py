@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from hatlit.cli import COMMANDS, main
-from hatlit.config import ExpandConfig, StudyConfig
+from hatlit.config import CompareConfig, ExpandConfig, StudyConfig, TrainConfig
 from hatlit.experiments.study import STUDIES
-from hatlit.options import parse
+from hatlit.options import option_names, parse
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,6 +102,13 @@ def test_every_hatlit_command_of_a_page_runs(in_this_process, folder, page, caps
             capsys.readouterr()
             exec(compile((folder / file).read_text(), file, "exec"), {})
             assert set(re.findall(r"[a-z]+", capsys.readouterr().out)) <= classes
+
+
+@pytest.mark.parametrize(("page", "kind"), [("comparisons", CompareConfig), ("expand", ExpandConfig)])
+def test_options_of_training_that_another_command_lacks_are_named(page, kind):
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    (said,) = re.findall(r"Every option of `hatlit train` works\s+as well, save (.*?);", text, re.DOTALL)
+    assert set(option_names(TrainConfig)) - set(option_names(kind)) <= set(re.findall(r"`--(\w+)`", said))
 
 
 MODALITY_PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "modalities").glob("*.md"))
