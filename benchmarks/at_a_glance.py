@@ -28,12 +28,15 @@ sets."""
 #: What is said of sets that came after all choices.
 UNSEEN = """## Sets that nothing was chosen on
 
-HaT's parts and defaults were chosen while looking at the sets above. These were put together afterwards, and ran once,
-with everything as it was by then. The same eight people do the same 13 actions in all of them, and had done so in two
+HaT's parts and defaults were chosen while looking at the sets above. These were put together afterwards, run when
+defaults had changed, and decided nothing. The same eight people do the same 13 actions in all of them, and had done so in two
 of the sets above, so they are no five independent witnesses."""
 
 #: The literal reading is no variant that lacks a part, but what anyone else would build.
 PUBLISHED = "hat_paper"
+
+#: Places in words.
+ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
 
 
 def overview(summaries: Mapping[Section, list[dict[str, Any]]]) -> str:
@@ -195,5 +198,13 @@ def _verdict(names: Sequence[str], scores: Mapping[str, Any]) -> str:
     place = 1 + int((scores["rank"][others] < scores["rank"][ours]).sum())
     return (
         f"By mean accuracy HaT is {abs(ahead):.1f} points {'ahead of' if ahead >= 0 else 'behind'} "
-        f"`{names[next_best]}`, the best of the others; by rank it comes {place}. of {len(names)}."
+        f"`{names[next_best]}`, the best of the others; by rank it comes {_ordinal(place)} of {len(names)}."
     )
+
+
+def _ordinal(place: int) -> str:
+    """First, second, and so on, in words up to ten."""
+    if place <= len(ORDINALS):
+        return ORDINALS[place - 1]
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,13 @@ def two_threads() -> Iterator[None]:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the runs of a comparison or study take place in the process of the test."""
     monkeypatch.setattr("hatlit.experiments.pool.worker_pool", _Here)
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Returns a function that imports a benchmark; they lie beside the package and import each other by bare names."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    return importlib.import_module
 
 
 #: A picture of one pixel.

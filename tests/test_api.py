@@ -174,3 +174,15 @@ def test_keywords_are_the_options_of_the_command_line(tmp_path):
     assert (config.seed, config.trainer.max_epochs, config.trainer.batch_size) == (4, 7, 8)
     assert config.plugin == ["a.py"]
     assert config.adapt.steps == 0, "the shipped settings of the method count"
+
+
+@pytest.mark.usefixtures("without_pictures")
+@pytest.mark.parametrize("command", ["rerun", "suggest-labels"])
+def test_a_run_on_samples_that_are_not_kept_is_refused_in_one_sentence(zoo_of_two, ann, tmp_path, capsys, command):
+    (tmp_path / "run.yaml").write_text("data: {root: people.npz}\n")  # of another run
+    student = hatlit.expand(zoo_of_two, ann.samples, LABELS, quiet=True, config=tmp_path / "run.yaml", **QUICK)
+    assert main([command, str(student.folder)]) == 2
+    said = "was trained on samples in memory, which are not kept; call hatlit.expand again, with the path"
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"hatlit: '{student.folder}' {said}")
+    assert "--data.root" not in errors and errors.count("\n") == 1

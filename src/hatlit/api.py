@@ -14,7 +14,7 @@ from torch import Tensor
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.target.data import TargetData
-from hatlit.datamodules.target.own import FewLabels, Samples, target_of
+from hatlit.datamodules.target.own import IN_MEMORY, FewLabels, Samples, target_of
 from hatlit.encoders.base import InputSpec
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
@@ -189,7 +189,7 @@ def _read(
         raise InputError("Samples in memory have no root; leave it out, or name a data set.")
     target = _own_target(data, labels, settings, form, rate, tuple(channels))
     fewest = int(np.unique(target.train_labels[target.split.labelled], return_counts=True)[1].min())
-    config = _checked({**settings, "data": {"name": "arrays"}, "labels": {"per_class": fewest}})
+    config = _checked({**settings, "data": IN_MEMORY, "labels": {"per_class": fewest}})
     display.say(
         f"target {target.domain.name} has {len(target.class_names)} classes, {len(target.split.train)} training "
         f"samples, {len(target.split.labelled)} of them labelled, and none held out for a test"

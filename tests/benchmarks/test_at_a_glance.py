@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hatlit.methods.base import METHODS
+
 
 @pytest.fixture
 def glance(program):
@@ -50,7 +52,17 @@ def test_each_set_counts_once_however_often_it_was_compared(glance, section):
     assert row(page, "kd")[:6] == ["kd", "student", "80.0", "1.0", "0.0", "0.0"]
     assert row(page, "kd")[6].startswith("-10.0 [")
     assert "all_labels" not in page, "an oracle is no choice"
-    assert "HaT is 10.0 points behind `kd`, the best of the others; by rank it comes 2. of 2." in page
+    assert "HaT is 10.0 points behind `kd`, the best of the others; by rank it comes second of 2." in page
+
+
+@pytest.mark.parametrize(
+    ("better", "says"), [(0, "first of 21"), (9, "tenth of 21"), (10, "11th of 21"), (20, "21st of 21")]
+)
+def test_a_place_is_told_in_words_or_as_a_number(glance, section, better, says):
+    others = [name for name in METHODS.names() if not name.startswith("hat") and name not in ("all_labels", "dann")]
+    reached = {name: 0.9 if number < better else 0.1 for number, name in enumerate([*others, "hat_paper"])}
+    page = glance.one_for_all({section("a"): [compared(hat=0.5, **reached)]})
+    assert f"by rank it comes {says}." in page
 
 
 def test_methods_that_were_not_run_everywhere_have_a_table_of_the_sets_with_all(glance, section):

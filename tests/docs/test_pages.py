@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from hatlit.cli import COMMANDS, main
-from hatlit.config import ExpandConfig, StudyConfig
+from hatlit.config import CompareConfig, ExpandConfig, StudyConfig, TrainConfig
 from hatlit.experiments.study import STUDIES
-from hatlit.options import parse
+from hatlit.options import option_names, parse
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,6 +102,13 @@ def test_every_hatlit_command_of_a_page_runs(in_this_process, folder, page, caps
             capsys.readouterr()
             exec(compile((folder / file).read_text(), file, "exec"), {})
             assert set(re.findall(r"[a-z]+", capsys.readouterr().out)) <= classes
+
+
+@pytest.mark.parametrize(("page", "kind"), [("comparisons", CompareConfig), ("expand", ExpandConfig)])
+def test_options_of_training_that_another_command_lacks_are_named(page, kind):
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    (said,) = re.findall(r"Every option of `hatlit train` works\s+as well, save (.*?);", text, re.DOTALL)
+    assert set(option_names(TrainConfig)) - set(option_names(kind)) <= set(re.findall(r"`--(\w+)`", said))
 
 
 MODALITY_PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "modalities").glob("*.md"))
@@ -245,24 +252,38 @@ def test_the_page_of_interruptions_says_no_more_than_was_counted():
 
 
 def test_the_table_of_attacks_is_what_was_measured():
-    measured = json.loads((ROOT / "benchmarks" / "results" / "membership.json").read_text())["radar-uwb"]
-    page = (ROOT / "docs" / "privacy.md").read_text()
-    for attack, one in measured.items():
-        assert f"| {attack} | {one['mean']:.2f} [{one['low']:.2f}, {one['high']:.2f}] |" in page
+    measured = json.loads((ROOT / "benchmarks" / "results" / "membership.json").read_text())
+    columns = {"UWB ranging": measured.pop("radar-uwb"), "SPAR": measured.pop("imu-spar")}
+    assert not measured, "a set has no column on the page"
+    _, table = (ROOT / "docs" / "privacy.md").read_text().split(f"| {' | '.join(columns)} |\n")
+    cell = "{mean:.2f} [{low:.2f}, {high:.2f}]".format_map
+    rows = [[attack, *(cell(column[attack]) for column in columns.values())] for attack in columns["SPAR"]]
+    shown = [line.strip("| ").split(" | ") for line in table.split("\n\n")[0].splitlines()[1:]]
+    assert sorted(shown) == sorted(rows)
 
 
 @pytest.mark.parametrize(
     "file", sorted((ROOT / "benchmarks" / "results" / "comparisons").glob("*.csv")), ids=lambda file: file.stem
 )
-def test_the_accuracies_of_the_results_are_those_of_the_kept_runs(file):
-    page = (ROOT / "docs" / "results.md").read_text()
+def test_the_accuracies_of_the_results_are_those_of_the_kept_runs(file, program):
+    table = table_of(file.stem, program("sections").SECTIONS)
     reached = {}
     for row in csv.DictReader(file.read_text().splitlines()):
         reached.setdefault(row["method"], []).append(float(row["accuracy"]))
     for method, values in reached.items():
         mark = r"(?: \(.*?\))?"  # of an oracle, or of a method that needs recordings of others
         row = rf"^\| {method}{mark} \| {len(values)} \| {100 * sum(values) / len(values):.1f} \["
-        assert re.search(row, page, re.MULTILINE), f"{method} of {file.name} stands otherwise on the page"
+        assert re.search(row, table, re.MULTILINE), f"{method} of {file.name} stands otherwise on the page"
+
+
+def table_of(comparison, sections):
+    """The table of one comparison on the page of results, in the section of its set, by how many labels there were."""
+    called, level = comparison.rsplit("-", 1)
+    (section,) = (one for one in sections if one.name == called)
+    _, rest = (ROOT / "docs" / "results.md").read_text().split(f"\n## {section.title}\n")
+    labels = f"{section.per_class} a class" if level == "few" else f"{level}% of the labels"
+    _, table = rest.split("\n## ")[0].split(f", labels: {labels}\n\n")
+    return table.split("\n\n")[0]
 
 
 def test_what_the_readme_says_of_accuracy_stands_in_the_results():

@@ -55,6 +55,14 @@ def arrays(tmp_path_factory):
     return make_arrays(tmp_path_factory.mktemp("data") / "people.npz")
 
 
+@pytest.fixture(scope="session")
+def mute(tmp_path_factory):
+    """The same people, of whom person-3 has no label at all."""
+    labels = np.tile(np.arange(60) % 3, 4)
+    labels[180:] = -1
+    return make_arrays(tmp_path_factory.mktemp("data") / "mute.npz", y=labels)
+
+
 @pytest.fixture
 def hatlit(capsys):
     """Runs a command in this process; returns exit code, standard output and standard error."""

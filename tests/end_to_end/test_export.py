@@ -65,6 +65,15 @@ def test_without_its_data_a_student_is_exported_all_the_same(hatlit, run, tmp_pa
     assert Artifact.read(tmp_path / "deep" / "own.safetensors").accuracy is None
 
 
+def test_without_a_test_part_there_is_no_accuracy(hatlit, train, mute):
+    code, _, errors, folder = train("--target", "person-3", "--labels.per_class", "0", data=mute)
+    assert (code, errors) == (0, "")
+    code, output, errors = hatlit("export", folder, "--to", "safetensors")
+    assert (code, errors) == (0, "")
+    assert "no accuracy: the target has no labelled sample to be measured by" in output
+    assert Artifact.read(folder / "export" / "student.safetensors").accuracy is None
+
+
 def test_changed_labels_are_no_measure(hatlit, run, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(run, alone)

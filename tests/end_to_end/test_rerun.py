@@ -38,6 +38,15 @@ def test_what_differs_is_named(hatlit, finished, tmp_path):
     assert "0.123000" in output
 
 
+def test_a_run_without_a_test_part_repeats_too(hatlit, train, mute):
+    code, _, errors, folder = train("--target", "person-3", "--labels.per_class", "0", data=mute)
+    assert (code, errors) == (0, "")
+    assert not (folder / "predictions.safetensors").exists()
+    code, output, errors = hatlit("rerun", folder)
+    assert (code, errors) == (0, "")
+    assert "the same to the last bit" in output
+
+
 def test_without_a_finished_run_there_is_nothing_to_repeat(hatlit, tmp_path):
     code, _, errors = hatlit("rerun", tmp_path)
     assert code == 2

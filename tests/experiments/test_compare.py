@@ -202,6 +202,18 @@ def test_a_comparison(in_this_process, options, display, tmp_path):
 
 
 @pytest.mark.usefixtures("without_pictures")
+def test_without_labels_a_target_that_cannot_be_measured_fails_and_the_others_go_on(
+    in_this_process, options, display, tmp_path
+):
+    summary = compare(options("kd,uniform_ensemble", labels=LabelsConfig(per_class=0)), display)
+    reason = "Target 'mute' has no labelled sample to be measured by; leave it out of --targets."
+    rows = rows_of(tmp_path / "out")
+    assert [one["failed"] for one in rows] == [reason if one["target"] == "mute" else "" for one in rows]
+    assert {(one["n"], one["failed"]) for one in summary["methods"].values()} == {(2, 1)}
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 4, "nothing is trained that cannot be measured"
+
+
+@pytest.mark.usefixtures("without_pictures")
 def test_weights_and_biases_gets_one_group(in_this_process, options, display, tmp_path, monkeypatch):
     opened, kept = [], []
 
@@ -311,7 +323,7 @@ def test_where_every_run_fails_the_first_reason_is_told(in_this_process, options
     ],
 )
 def test_what_breaks_in_one_run_stays_in_its_row(in_this_process, options, monkeypatch, error, reason):
-    def train(config, display, one_of_many):
+    def train(config, display, **how):
         if config.target == "bob":
             raise error
         return RESULT
@@ -372,7 +384,7 @@ def test_sources_are_trained_once_for_all_runs(in_this_process, options, display
     monkeypatch.setattr(
         display, "track", lambda items, doing: trained.append((doing, len(items))) or iter(items), raising=True
     )
-    monkeypatch.setattr(module, "train", lambda config, display, one_of_many: RESULT)
+    monkeypatch.setattr(module, "train", lambda config, display, **how: RESULT)
     with pytest.raises(FileNotFoundError):  # there is no run to report on
         compare(options("hat", zoo=None, data=DataConfig("arrays", str(arrays)), targets="all"), display)
     assert trained == [("training sources", 2), ("training sources", 1), ("runs", 3)]
@@ -391,7 +403,7 @@ def test_a_row_tells_seconds_and_bytes_by_stage(in_this_process, options, tmp_pa
     }
     stages = {stage: {"up": 1, "down": number, "read": 100} for number, stage in enumerate(STAGES)}
     result = {**RESULT, "bytes": {"total": 6, "stages": stages}, "seconds": seconds}
-    monkeypatch.setattr(module, "train", lambda config, display, one_of_many: result)
+    monkeypatch.setattr(module, "train", lambda config, display, **how: result)
     (row,) = Runs([run_config(next(iter(options("hat").values())), "hat", "ann", 0)], 1)
     assert tuple(row) == COLUMNS
     assert (row["training_seconds"], row["preparation_seconds"], row["bytes"]) == (1.5, 0.5, 6)

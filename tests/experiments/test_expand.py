@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,7 @@ def test_a_fleet_grows(in_this_process, options, display, tmp_path):
     assert [one["offered_sources"] for one in summary["rounds"]] == [2, 4]
     assert sum(one["asked"] for one in summary["sources"].values()) == 8
     page = (folder / "report.md").read_text()
+    assert date.fromisoformat(summary["date"]) and f"| date | {summary['date']} |" in page
     assert "hatlit expand --rounds 2" in page and summary["finding"] in display.shown()
     for name in ("rounds", "propagation", "inheritance", "traffic", "reuse"):
         assert (folder / "figures" / f"{name}.png").is_file() and f"figures/{name}.png" in page
@@ -350,10 +352,10 @@ def test_a_failed_run_ends_the_expansion_unless_it_is_skipped(in_this_process, o
     train, plan = pool.train, plan_rounds
     unlucky = []
 
-    def fails(config, display, one_of_many):
+    def fails(config, display, **how):
         if config.target == unlucky[0]:
             raise InputError("It rains.")
-        return train(config, display, one_of_many)
+        return train(config, display, **how)
 
     def remember(data, given, config):
         planned = plan(data, given, config)

@@ -66,6 +66,7 @@ def test_list(built, display, hatlit):
 def test_list_of_an_empty_zoo(built, display, tmp_path):
     (tmp_path / "zoo.json").write_bytes((built / "zoo.json").read_bytes())
     list_sources(str(tmp_path), display)
+    assert f"{tmp_path}: 0 sources" in display.shown()
 
 
 def test_show_is_the_card_without_its_long_lists(built, hatlit):

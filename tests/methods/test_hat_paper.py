@@ -4,11 +4,13 @@ import torch
 import yaml
 
 from hatlit.config import TrainConfig
+from hatlit.datamodules.target.batches import TargetDataModule
+from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.methods.base import METHODS
 from hatlit.methods.hat import HaT
-from hatlit.options import CONFIGS, parse
+from hatlit.options import CONFIGS, as_words, option_names, parse
 
-#: Every option that the literal reading depends on.
+#: Every option of selection, adaptation and HaT that the literal reading depends on.
 PAPER = {
     "selection": {
         "statistics": "handcrafted",
@@ -16,6 +18,7 @@ PAPER = {
         "keep": 0.3,
         "fine": "centroid_accuracy",
         "doubt": False,
+        "students": True,
     },
     "adapt": {"steps": 0},
     "hat": {
@@ -23,6 +26,10 @@ PAPER = {
         "mixer": {
             "weights": "attention",
             "prior": "uniform",
+            "dim": 32,
+            "heads": 2,
+            "learning_rate": 1e-3,
+            "weight_decay": 1e-2,
             "prior_weight": 0.0,
             "detach_query": True,
             "train_heads": False,
@@ -40,6 +47,14 @@ PAPER = {
     },
 }
 
+#: All others, with other values: nothing is adapted, no expert asked, no consensus sought, and no head learns.
+UNREAD = {
+    **{"adapt.part": "head", "adapt.learning_rate": 1.0, "adapt.pull": 1.0, "adapt.indecision": 5.0},
+    **{"hat.experts.steps": 1, "hat.experts.learning_rate": 1.0},
+    **{f"hat.mixer.discount_{name}": name != "experts" for name in ("experts", "sources", "unsure")},
+    "hat.mixer.head_pull": 9.0,
+}
+
 
 def test_its_options_are_the_published_ones_whatever_the_defaults_are():
     assert issubclass(METHODS.get("hat_paper"), HaT)
@@ -49,6 +64,22 @@ def test_its_options_are_the_published_ones_whatever_the_defaults_are():
 def test_its_options_arrive():
     config = asdict(parse(TrainConfig, "train", "", ["--method", "hat_paper"]))
     assert config == merged(config, PAPER)
+
+
+def test_every_option_is_given_or_makes_no_difference(task):
+    given = {word.removeprefix("--").split("=")[0] for word in as_words(PAPER)}
+    of_its_parts = {name for name in option_names(TrainConfig) if name.split(".")[0] in PAPER}
+    assert given | UNREAD.keys() == of_its_parts and not given & UNREAD.keys()
+    others = {name.replace(".", "__"): value for name, value in UNREAD.items()}
+    usual, other = (trained(task("hat_paper", **changes)).state_dict() for changes in ({}, others))
+    assert all(torch.equal(other[name], value) for name, value in usual.items())
+
+
+def trained(task):
+    method = METHODS.get("hat_paper").build(task)
+    data = TargetDataModule(method.rows(task), task.config.trainer.batch_size, 0)
+    fit(method, data, make_trainer(task.config.trainer, [], []), 0, None)
+    return method
 
 
 def merged(options, others):

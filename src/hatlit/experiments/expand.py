@@ -16,6 +16,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -126,6 +127,7 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
             "students_may_be_selected": config.selection.students,
             "initial": [domain.name for domain in plan.initial] or config.zoo,
             "command": shlex.join(["hatlit", "expand", *words]),
+            "date": str(datetime.now(UTC).date()),
             "versions": versions(),
             "data_fingerprint": data.fingerprint[:16],
             **summarise(rows, {card.id: card for card in zoo.cards()}),

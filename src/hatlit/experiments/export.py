@@ -58,14 +58,17 @@ def _rows(described: Artifact, finished: Finished, batch: int | None) -> list[di
 def _test_part(run: Path, finished: Finished, display: Display) -> TestPart | None:
     """The target's test part, where its data can still be read and are those that the student learned from."""
     try:
-        return _read_again(run, finished)
+        test = _read_again(run, finished)
     except (InputError, OSError, KeyError, AssertionError) as error:
         display.say(f"no accuracy: the target's data cannot be read again ({str(error).rstrip('.')})")
         return None
+    if test is None:
+        display.say("no accuracy: the target has no labelled sample to be measured by")
+    return test
 
 
-def _read_again(run: Path, finished: Finished) -> TestPart:
-    """Reads the target of a run as training did.
+def _read_again(run: Path, finished: Finished) -> TestPart | None:
+    """Reads the target of a run as training did; None where it has no test part.
 
     Raises:
         InputError: the options or the data are not there any more, or have changed.
@@ -76,5 +79,7 @@ def _read_again(run: Path, finished: Finished) -> TestPart:
     if target.class_names != finished.card.class_names:
         raise InputError("their classes are not those of the student")
     domain, rows = target.recording(finished.recording.spec.modality), target.split.test
+    if not len(rows):
+        return None
     samples = finished.deployed.prepare(domain.tensor(rows), domain.recorded)
     return TestPart(samples, np.searchsorted(target.classes, domain.labels[rows]))

@@ -85,7 +85,7 @@ class Runs(Sized):
 def run_one(config: TrainConfig) -> Row:
     """One run as a row of ``results.csv``; whatever goes wrong in it is a row, too."""
     try:
-        result = train(config, Display(silent=True), one_of_many=True)
+        result = train(config, Display(silent=True), one_of_many=True, must_be_measured=True)
     except InputError as error:
         return failed(config, str(error))
     except Exception as error:  # one run's misfortune, whatever it is, must not end the others

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.console import Console
 from hatlit.config import TrainConfig
 from hatlit.datamodules.base import DomainSet
 from hatlit.datamodules.target.data import TargetData
+from hatlit.datamodules.target.own import IN_MEMORY
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
@@ -41,12 +42,18 @@ def open_finished(run: Path) -> tuple[RunFolder, TrainConfig]:
     """The folder of a finished run, and the options that it kept.
 
     Raises:
-        InputError: there is no finished run, or its options cannot be read any more.
+        InputError: there is no finished run, its options cannot be read any more, or it was made of samples in memory.
     """
     folder = RunFolder(run)
     if not folder.is_done:
         raise InputError(f"'{run}' is not the folder of a finished run; name one below --out of 'hatlit train'.")
-    return folder, parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
+    config = parse(TrainConfig, "train", "", ["--config", str(run / "config.yaml")])
+    if asdict(config.data).items() >= IN_MEMORY.items():
+        raise InputError(
+            f"'{run}' was trained on samples in memory, which are not kept; call hatlit.expand again, with the path of "
+            "an npz file where they are to be read once more."
+        )
+    return folder, config
 
 
 def reopen(run: Path) -> Reopened:

@@ -49,12 +49,11 @@ def rerun(run: str, config: RerunConfig, display: Display) -> bool:
 
 def _compared(before: RunFolder, after: RunFolder) -> list[tuple[str, Any, Any]]:
     then, now = (folder.read_json("result.json") for folder in (before, after))
-    predicted = [file_hash(folder.path / "predictions.safetensors") for folder in (before, after)]
     return [
         ("labels", then["labels_fingerprint"], now["labels_fingerprint"]),
         ("sources", then["sources"], now["sources"]),
         *((name, then[name], now[name]) for name in ("accuracy", "nll")),
-        ("predictions", predicted[0], predicted[1]),
+        ("predictions", _predictions(before), _predictions(after)),
         ("student", _student(before), _student(after)),
     ]
 
@@ -67,6 +66,12 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     return "-" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)[:16]
+
+
+def _predictions(folder: RunFolder) -> str | None:
+    """Their hash; a run whose target has no test part predicts nothing."""
+    file = folder.path / "predictions.safetensors"
+    return file_hash(file) if file.is_file() else None
 
 
 def _student(folder: RunFolder) -> str | None:

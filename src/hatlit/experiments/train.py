@@ -45,7 +45,9 @@ from hatlit.students.skeletons import AUTO
 BESIDE = "labels_only"
 
 
-def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> dict[str, Any]:
+def train(
+    config: TrainConfig, display: Display, one_of_many: bool = False, must_be_measured: bool = False
+) -> dict[str, Any]:
     """Expands a zoo to one target and reports what it cost and how it compares.
 
     A run that is already done is shown again; an interrupted one goes on where it stopped. Two processes that are asked
@@ -56,6 +58,7 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
         display: speaks to the user.
         one_of_many: whether a comparison sets this run beside others; else a student that learns from the labels alone
             is trained beside it, and the run gets a report of its own.
+        must_be_measured: whether a target without a test part is refused; else it gets a student and no scores.
 
     Returns:
         What ``result.json`` holds; empty in every process but the first of several.
@@ -70,6 +73,10 @@ def train(config: TrainConfig, display: Display, one_of_many: bool = False) -> d
         data = read_domains(config.modality, config.data, display)
         asked = read_asked(data, config.data, config.sources, display)
         target = choose_target(data, asked, config, display)
+    if must_be_measured and not len(target.split.test):
+        raise InputError(
+            f"Target '{target.domain.name}' has no labelled sample to be measured by; leave it out of --targets."
+        )
     return train_for(target, data, asked, config, display, clock, one_of_many)
 
 

@@ -19,6 +19,9 @@ from hatlit.types import UNLABELLED
 #: Samples in memory: (N, channels, *shape), or N texts.
 Samples = np.ndarray | Tensor | Sequence[str]
 
+#: The options of data by which a run on samples in memory is known: what is read from a file of arrays has its path.
+IN_MEMORY = {"name": "arrays", "root": None}
+
 #: The labelled few: class names by row, or one a row with None where the class is not known.
 FewLabels = Mapping[int, str] | Sequence[str | None] | np.ndarray
 

@@ -115,6 +115,7 @@ def _settings(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         "seed": str(summary["seed"]),
         "initial fleet": initial if isinstance(initial, str) else ", ".join(initial),
         "students may be selected": "yes" if summary["students_may_be_selected"] else "no",
+        "date": summary["date"],
         "versions": ", ".join(f"{name} {version}" for name, version in summary["versions"].items()),
         "hash of the data": summary["data_fingerprint"],
     }
