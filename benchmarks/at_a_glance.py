@@ -29,8 +29,8 @@ sets."""
 UNSEEN = """## Sets that nothing was chosen on
 
 HaT's parts and defaults were chosen while looking at the sets above. These were put together afterwards, run when
-defaults had changed, and decided nothing. The same eight people do the same 13 actions in all of them, and had done so in two
-of the sets above, so they are no five independent witnesses."""
+defaults had changed, and decided nothing. The same eight people do the same 13 actions in all of them, and had done so
+in two of the sets above, so they are no five independent witnesses."""
 
 #: The literal reading is no variant that lacks a part, but what anyone else would build.
 PUBLISHED = "hat_paper"

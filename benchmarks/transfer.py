@@ -87,6 +87,7 @@ class TransferConfig:
             options say otherwise.
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
+        run: whether what is not kept is run; if not, there are gaps in the tables.
         page: where the page goes; its figure goes to `images` beside it.
     """
 
@@ -98,6 +99,7 @@ class TransferConfig:
     fast: bool = False
     out: str = "runs/results"
     kept: str = ResultsConfig.kept
+    run: bool = True
     page: str = str(ROOT / "docs" / "transfer.md")
 
     def __post_init__(self) -> None:
@@ -113,7 +115,8 @@ def main(words: list[str]) -> int:
     try:
         config = parse_fast(TransferConfig, "transfer", "How much of the gap each method closes.", words, FAST)
         shared = {
-            name: getattr(config, name) for name in ("sets", "methods", "labels", "targets", "seeds", "out", "kept")
+            name: getattr(config, name)
+            for name in ("sets", "methods", "labels", "targets", "seeds", "out", "kept", "run")
         }
         wanted = ResultsConfig(**shared)
         found = found_sections(wanted)
@@ -157,6 +160,11 @@ def gap(summary: Mapping[str, Any], method: str) -> float | None:
     return known[method]["gap_closed"] if ends[1] - ends[0] >= SMALLEST_GAP else None
 
 
+def with_a_gap(summaries: Mapping[Any, Mapping[str, Any]]) -> int:
+    """How many comparisons have a gap worth the name."""
+    return sum(gap(summary, "all_labels") is not None for summary in summaries.values())
+
+
 def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
     """On how many comparisons HaT is ahead, and where it is not."""
     behind, clear, below = [], 0, []
@@ -188,12 +196,12 @@ def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
 
 
 def gap_table(summaries: Mapping[Section, Mapping[str, Any]], methods: Sequence[str]) -> list[dict[str, str]]:
-    """Share of the gap closed: a row a method, a column a data set."""
-    rows = []
+    """Share of the gap closed: a row a method, a column a data set; a mean for those that ran on all."""
+    rows, comparisons = [], with_a_gap(summaries)
     for method in methods:
         shares = {section.name: gap(summary, method) for section, summary in summaries.items()}
         known = [share for share in shares.values() if share is not None]
-        mean = f"{100 * float(np.mean(known)):.0f} %" if known else "-"
+        mean = f"{100 * float(np.mean(known)):.0f} %" if known and len(known) == comparisons else "-"
         cells = {name: "-" if share is None else f"{100 * share:.0f} %" for name, share in shares.items()}
         rows.append({"gap closed": method, "mean": mean, **cells})
     return rows
@@ -214,15 +222,16 @@ def accuracy_table(summaries: Mapping[Section, Mapping[str, Any]], methods: Sequ
 
 
 def figure(summaries: Mapping[Any, Mapping[str, Any]], methods: Sequence[str]) -> Figure:
-    """One dot a comparison, the bar their mean, best method on top."""
+    """One dot a comparison, the bar their mean, best method on top; only methods that ran on all."""
+    comparisons = with_a_gap(summaries)
     shares = {
         method: [share for summary in summaries.values() if (share := gap(summary, method)) is not None]
         for method in methods
         if method not in ("labels_only", "all_labels")
     }
-    ranked = sorted((method for method, known in shares.items() if known), key=lambda one: np.mean(shares[one]))
-    with_a_gap = max(map(len, shares.values()), default=0)
-    where = f"{with_a_gap} of {len(summaries)} comparisons have a gap of at least {100 * SMALLEST_GAP:.0f} points"
+    whole = (method for method, known in shares.items() if known and len(known) == comparisons)
+    ranked = sorted(whole, key=lambda one: np.mean(shares[one]))
+    where = f"{comparisons} of {len(summaries)} comparisons have a gap of at least {100 * SMALLEST_GAP:.0f} points"
     picture = new_figure(7, 1.6 + 0.35 * len(ranked), "Gap closed between few labels and all", where)
     axes = picture.subplots()
     for place, method in enumerate(ranked):

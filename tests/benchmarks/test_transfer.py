@@ -89,3 +89,20 @@ def test_every_method_of_the_page_is_one(transfer):
     asked = transfer.METHODS.split(",")
     assert len(set(asked)) == len(asked)
     assert set(asked) <= set(METHODS.names())
+
+
+def test_only_methods_that_ran_everywhere_have_a_mean(program, transfer):
+    one, other, *_ = program("sections").SECTIONS
+
+    def summary(**closed):
+        reached = {"labels_only": 0.5, "all_labels": 0.9}
+        ends = {name: {"accuracy": {"mean": mean}, "gap_closed": 0.0} for name, mean in reached.items()}
+        ends["all_labels"]["gap_closed"] = 1.0
+        return {"methods": ends | {name: {"gap_closed": share} for name, share in closed.items()}}
+
+    summaries = {one: summary(hat=0.5, kd=0.5), other: summary(hat=0.7)}
+    hat, kd = transfer.gap_table(summaries, ["hat", "kd"])
+    assert (hat["mean"], hat[one.name], hat[other.name]) == ("60 %", "50 %", "70 %")
+    assert (kd["mean"], kd[one.name], kd[other.name]) == ("-", "50 %", "-")
+    drawn = transfer.figure({(section, "few"): known for section, known in summaries.items()}, ["hat", "kd"])
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["hat"]
