@@ -3,34 +3,50 @@
     python benchmarks/whole_run.py
 
 The fleet is simulated; all options are those of ``hatlit train``, whose own seconds by stage these are. Each repeat has
-another draw of labels and an empty cache, and trains the same student on the labels alone as well.
+another draw of labels and an empty cache, and trains the same student on the labels alone as well, in hatlit and in a
+loop of plain PyTorch.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+
+import torch
 
 from hatlit.config import TrainConfig, TrainerConfig
 from hatlit.config.checks import at_least
 from hatlit.datamodules.base import Domain, DomainSet
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.synthetic.imu import ACTIVITIES, build_fleet
+from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
+from hatlit.experiments.environment import versions
+from hatlit.experiments.fitting import planned_epochs
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.train import train_for
 from hatlit.files import as_json, write_atomically
+from hatlit.methods.base import METHODS, TransferTask
 from hatlit.options import parse
 from hatlit.stopwatch import Stopwatch
+from hatlit.threads import one_thread
 
 #: The stage that all others are compared with.
 ALONE = "the student alone: training"
+
+#: The same without Lightning, metrics and checkpoints.
+BY_HAND = "the student alone, in plain PyTorch"
+
+ROOT = Path(__file__).parents[1]
 
 #: By its name in the figures, what a run calls a stage, in the order of a run.
 STAGES = {
@@ -44,7 +60,11 @@ STAGES = {
     "training": "hat: training",
     "test": "hat: test",
     ALONE: "labels_only: training",
+    BY_HAND: BY_HAND,
 }
+
+#: Calls whose median is the time of a start.
+STARTS = 10
 
 
 @dataclass
@@ -69,8 +89,8 @@ class WholeRunConfig:
         at_least("", self, sources=1, repeats=1, jobs=1, max_epochs=1)
 
 
-def measure(config: WholeRunConfig, display: Display) -> dict[str, float]:
-    """Median seconds by stage, in the order of a run."""
+def measure(config: WholeRunConfig, display: Display) -> dict[str, list[float]]:
+    """Seconds of each run by stage, in the order of a run."""
     *others, domain = build_fleet(config.sources + 1)
     trainer = TrainerConfig(max_epochs=config.max_epochs, accelerator="cpu")
     usual = replace(TrainConfig(), jobs=config.jobs, trainer=trainer, wandb="off")
@@ -80,7 +100,7 @@ def measure(config: WholeRunConfig, display: Display) -> dict[str, float]:
         seconds_of_a_run(domain, replace(usual, seed=seed, zoo=zoo.url))
         for seed in display.track(range(config.repeats), "runs")
     ]
-    return {name: median(seconds[stage] for seconds in runs) for name, stage in STAGES.items()}
+    return {name: [seconds[stage] for seconds in runs] for name, stage in STAGES.items()}
 
 
 def seconds_of_a_run(domain: Domain, config: TrainConfig) -> dict[str, float]:
@@ -91,14 +111,45 @@ def seconds_of_a_run(domain: Domain, config: TrainConfig) -> dict[str, float]:
         with clock("data"):
             target = TargetData(domain, split_domain(domain, config.labels, config.seed))
         train_for(target, data, data, replace(config, out=folder), Display(silent=True), clock)
+        with clock(BY_HAND):
+            train_by_hand(TransferTask(target, target.spec, (), config))
     return clock.seconds
+
+
+def train_by_hand(task: TransferTask) -> None:
+    """Trains the student alone on the batches that ``hatlit train`` would give it, in a loop of plain PyTorch."""
+    method, settings = METHODS.get("labels_only").build(task), task.config.trainer
+    data = TargetDataModule(method.rows(task), settings.batch_size, task.config.seed, settings.augment)
+    optimizer = torch.optim.AdamW(method.parameters(), lr=task.config.optimizer.learning_rate, fused=True)
+    batches = data.train_dataloader()
+    with one_thread():
+        for _ in range(planned_epochs(data, settings)):
+            for batch in batches:
+                method.losses(batch)["student"].backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+
+def start() -> float:
+    """Median seconds until ``scripts/train.py --help`` has said what it has to say."""
+    command, taken = [sys.executable, str(ROOT / "scripts" / "train.py"), "--help"], []
+    for _ in range(STARTS):
+        began = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        taken.append(time.perf_counter() - began)
+    return median(taken)
 
 
 def table_of(seconds: dict[str, float]) -> list[dict[str, str]]:
     """A row a stage, and one for all of HaT."""
-    whole = {"all of HaT": sum(value for stage, value in seconds.items() if stage != ALONE)}
+    whole = {"all of HaT": sum(value for stage, value in seconds.items() if stage not in (ALONE, BY_HAND))}
     return [
-        {"stage": stage, "seconds": f"{value:.2f}", "of the student alone": f"{value / seconds[ALONE]:.2f}"}
+        {
+            "stage": stage,
+            "seconds": f"{value:.2f}",
+            "of the student alone": f"{value / seconds[ALONE]:.2f}",
+            "of plain PyTorch": f"{value / seconds[BY_HAND]:.2f}",
+        }
         for stage, value in (seconds | whole).items()
     ]
 
@@ -108,14 +159,19 @@ def main(words: list[str]) -> int:
     display = Display()
     try:
         config = parse(WholeRunConfig, "whole_run", "What does a whole run cost, stage by stage?", words)
-        seconds = measure(config, display)
+        load = round(os.getloadavg()[0], 1)
+        runs, started = measure(config, display), start()
     except InputError as error:
         print(f"whole_run: {error}", file=sys.stderr)
         return 2
+    seconds = {stage: median(taken) for stage, taken in runs.items()}
     display.table(f"a run on a zoo of {config.sources}, medians of {config.repeats}", table_of(seconds))
+    display.say(f"scripts/train.py --help takes {started:.2f} s, the median of {STARTS}")
     if config.out:
-        facts = {"sources": config.sources, "repeats": config.repeats, "load": round(os.getloadavg()[0], 1)}
-        write_atomically(Path(config.out), as_json({**facts, "seconds": seconds}))
+        spread = {stage: [min(taken), max(taken)] for stage, taken in runs.items()}
+        facts = {"date": str(datetime.now(UTC).date()), **versions(), "cores": os.cpu_count(), "load_before": load}
+        facts |= {"sources": config.sources, "repeats": config.repeats, "start": started}
+        write_atomically(Path(config.out), as_json({**facts, "seconds": seconds, "spread": spread}))
     return 0
 
 
