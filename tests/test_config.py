@@ -13,7 +13,9 @@ from hatlit.cli import main
 from hatlit.config import (
     AdaptConfig,
     CompareConfig,
+    DictionaryConfig,
     ExpansionConfig,
+    ExpertsConfig,
     InjectionConfig,
     LabelsConfig,
     MixerConfig,
@@ -170,7 +172,7 @@ def test_names_become_lists_wherever_they_are_an_option():
 
 LEAST = [
     (LabelsConfig, "labels.", {"per_class": 0}),
-    (SourcesConfig, "sources.", {"max_epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0}),
+    (SourcesConfig, "sources.", {"max_epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "seed": 0}),
     (AdaptConfig, "adapt.", {"steps": 0, "learning_rate": 0, "pull": 0}),
     (
         MixerConfig,
@@ -178,6 +180,7 @@ LEAST = [
         {"dim": 1, "heads": 1, "learning_rate": 0, "weight_decay": 0, "prior_weight": 0, "head_pull": 0},
     ),
     (InjectionConfig, "hat.injection.", {"weight": 0, "temperature": 0.01, "sharpen": 0, "hint_weight": 0}),
+    (ExpertsConfig, "hat.experts.", {"count": 0, "steps": 1, "learning_rate": 0}),
     (OptimizerConfig, "optimizer.", {"learning_rate": 0, "weight_decay": 0, "clip_norm": 0, "accumulate": 1}),
     (
         TrainerConfig,
@@ -221,6 +224,8 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
             lambda: TrainerConfig(batch_size=5, devices=3, num_nodes=2),
             "--trainer.batch_size 5 leaves some of 6 processes without a sample",
         ),
+        (lambda: DictionaryConfig(threshold=70), "--hat.dictionary.threshold must be a share from 0 to 1, not 70."),
+        (lambda: DictionaryConfig(threshold=-0.1), "--hat.dictionary.threshold must be a share from 0 to 1, not -0.1."),
         (lambda: CompareConfig(methods=" ,"), "--methods names none"),
         (lambda: CompareConfig(controls=1, sources=SourcesConfig(controls=2)), "--controls 1 and --sources.controls 2"),
         (lambda: CompareConfig(controls=-1), "--controls"),
@@ -236,6 +241,7 @@ def test_what_cannot_be_is_refused(build, says):
 def test_the_whole_share_is_allowed():
     assert LabelsConfig(fraction=1.0).fraction == 1.0
     assert SelectionConfig(keep=1.0).keep == 1.0
+    assert DictionaryConfig(threshold=1.0).threshold == 1.0
 
 
 def test_option_names():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hatlit.config.checks import at_least
+from hatlit.config.checks import at_least, share
 from hatlit.errors import InputError
 
 
@@ -68,6 +68,9 @@ class DictionaryConfig:
     gate: bool = True
     strict: bool = False
     threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        share("hat.dictionary.", self, "threshold")
 
 
 @dataclass

@@ -91,7 +91,7 @@ class SourcesConfig:
         if not self.statistics:
             raise InputError("--sources.statistics names none; give at least one.")
         at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0, controls=0)
-        at_least("sources.", self, card_noise=0)
+        at_least("sources.", self, seed=0, card_noise=0)
 
 
 #: What a device may limit.
