@@ -69,7 +69,7 @@ def study_command(words: list[str]) -> int:
 
     def read(method: str | None = None) -> StudyConfig:
         config = parse(StudyConfig, *about, method=method)
-        return replace(config, out=config.out or f"study-{name}")
+        return replace(config, out=f"study-{name}" if config.out == StudyConfig.out else config.out)
 
     config = read()
     from hatlit.experiments.display import Display

@@ -26,6 +26,16 @@ def at_least(option: str, config: object, **least: float) -> None:
             raise InputError(f"--{option}{name} must be at least {bound}, not {value}.")
 
 
+def not_empty(config: object, name: str, instead: str) -> None:
+    """Refuses an empty text, as an unset variable of the shell leaves behind.
+
+    Raises:
+        InputError: it is empty; the sentence ends with what to do ``instead``.
+    """
+    if getattr(config, name) == "":
+        raise InputError(f"--{name} is empty; {instead}.")
+
+
 def share(option: str, config: object, *names: str) -> None:
     """Refuses what is no share from 0 to 1, named as the user types it.
 

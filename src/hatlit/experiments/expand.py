@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ from hatlit.experiments.report.expansion import write_expansion
 from hatlit.experiments.student import kept_ranking, settle_student
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import BESIDE, code_of
+from hatlit.files import refuse_unwritable
 from hatlit.methods.base import METHODS, StudentMethod
 from hatlit.selection.learned import LearningSimilarity
 from hatlit.selection.similarity import SIMILARITIES
@@ -96,6 +98,7 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
     Raises:
         InputError: something in the options or in the data cannot be, or runs failed and are not to be skipped.
     """
+    refuse_unwritable(Path(config.out))
     data = read_domains(config.modality, config.data, display)
     given = open_zoo(config.zoo, config.modality, config.data) if config.zoo else None
     plan = plan_rounds(data, given, config)
