@@ -14,6 +14,7 @@ from hatlit.config import (
     AdaptConfig,
     CompareConfig,
     DictionaryConfig,
+    ExpandConfig,
     ExpansionConfig,
     ExpertsConfig,
     InjectionConfig,
@@ -23,6 +24,7 @@ from hatlit.config import (
     SelectionConfig,
     SourcesConfig,
     StudentsConfig,
+    StudyConfig,
     TrainConfig,
     TrainerConfig,
     ZooAddConfig,
@@ -73,6 +75,8 @@ def test_every_option_is_documented_where_it_is_defined(kind):
     [
         ("train", TrainConfig),
         ("compare", CompareConfig),
+        ("expand", ExpandConfig),
+        ("study labels", StudyConfig),
         ("students", StudentsConfig),
         ("zoo build", ZooBuildConfig),
         ("zoo add", ZooAddConfig),
@@ -83,7 +87,7 @@ def test_help_explains_every_option(command, kind, capsys):
     shown = " ".join(capsys.readouterr().out.split())
 
     def check(part, prefix=""):
-        documented = {name: text for one in part.__mro__ for name, text in args_section(one).items()}
+        documented = {name: text for one in reversed(part.__mro__) for name, text in args_section(one).items()}
         for name, hint in get_type_hints(part).items():
             if dataclasses.is_dataclass(hint):
                 check(hint, f"{prefix}{name}.")

@@ -121,6 +121,7 @@ class CompareConfig(ExpansionConfig):
         targets: all, a number (that many, evenly spread over the data set), or names.
         seeds: how many seeds, from 0 on.
         controls: how many useless sources of each kind join the others, as `--sources.controls` does.
+        out: folder of the comparison, with the runs in `OUT/runs` and the report in `OUT/report.html`.
         wandb: where Weights & Biases logs go, a run each and one that sums them up, in one group.
         markdown: file that the closing table is also written to.
         executor: what shares out the runs: processes on this machine, or Ray.
@@ -131,6 +132,7 @@ class CompareConfig(ExpansionConfig):
     targets: Names = "all"
     seeds: int = 3
     controls: int = 0
+    out: str = "runs"
     wandb: Literal["auto", "online", "offline", "off"] = "off"
     markdown: str | None = None
     executor: Literal["local", "ray"] = "local"
@@ -170,6 +172,7 @@ class ExpandConfig(ExpansionConfig):
         join: how many new domains join in each.
         method: what turns sources and target data into a student.
         seed: of the order in which domains join, of labels, weights and batches.
+        out: folder under which the expansion gets a folder of its own, with its zoo, its runs and its report.
         budgets: YAML, JSON or CSV file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`,
             `max_latency_ms`), which go before those of `--device`.
         compare_labels_only: whether a student that learns from the labels alone is trained beside each.
@@ -184,6 +187,7 @@ class ExpandConfig(ExpansionConfig):
     join: int = 4
     method: str = "hat"
     seed: int = 0
+    out: str = "runs"
     budgets: str | None = None
     compare_labels_only: bool = True
     skip_failed: bool = False

@@ -60,8 +60,8 @@ class DictionaryConfig:
         when: whether the mixer's accuracy is measured after each epoch or after each step; with never, nothing is kept
             and the student learns from the mixer as it is at each batch.
         gate: whether only a mixer that got better may write; without it, every measurement writes.
-        strict: whether it must exceed the best so far, or may equal it.
-        threshold: accuracy below which nothing is written (b).
+        strict: with the gate, whether the mixer must exceed its best accuracy so far, or may equal it.
+        threshold: accuracy below which nothing is written (b); only with the gate.
     """
 
     when: Literal["epoch", "step", "never"] = "epoch"
