@@ -31,7 +31,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.budgets import read_budgets
 from hatlit.experiments.class_growth import class_scores, growth
 from hatlit.experiments.compare import labels_of
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, counted
 from hatlit.experiments.environment import versions
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.expansion_summary import depths, finding, round_table, summarise
@@ -167,8 +167,9 @@ def plan_rounds(data: DomainSet, given: Zoo | None, config: ExpandConfig) -> Pla
     wanted = config.rounds * config.join
     if len(waiting) < wanted:
         raise InputError(
-            f"{config.rounds} rounds of {config.join} want {wanted} domains with labels besides the initial fleet, and "
-            f"data set '{data.name}' has {len(waiting)}; give fewer --rounds, --join or --initial."
+            f"{config.rounds} rounds of {config.join} want {wanted} domains with labels besides the initial fleet, "
+            f"which leaves {len(waiting)} of the {len(labelled)} in data set '{data.name}'; give fewer --rounds, "
+            "--join or --initial."
         )
     rounds = {first + n: waiting[n * config.join : (n + 1) * config.join] for n in range(config.rounds)}
     return Plan(initial, rounds, read_budgets(config.budgets, data.names) if config.budgets is not None else {})
@@ -201,9 +202,15 @@ def _initial(data: DomainSet, drawn: Sequence[Domain], config: ExpandConfig) -> 
     wanted = list(config.initial)
     if len(wanted) > 1 or not wanted[0].isdigit() or wanted[0] in data.names:
         return [data.domain(name) for name in dict.fromkeys(wanted)]
-    if int(wanted[0]) < 1:
+    count = int(wanted[0])
+    if count < 1:
         raise InputError("--initial must be at least 1, not 0: somebody has to be there first.")
-    return list(drawn[: int(wanted[0])])
+    if count > len(drawn):
+        raise InputError(
+            f"--initial {count} asks for more than the {counted(len(drawn), 'domain')} with labels in data set "
+            f"'{data.name}'; give fewer, so that some are left to join."
+        )
+    return list(drawn[:count])
 
 
 def _check(config: ExpandConfig, folder: RunFolder, plan: Plan) -> None:
