@@ -59,7 +59,6 @@ def refused(train, tmp_path):
         ),
         ("--trainer.max_epochs 0", "--trainer.max_epochs must be at least 1"),
         ("--trainer.accelerator abacus", "The Trainer cannot be set up"),
-        ("--trainer.num_nodes 2", "--trainer.num_nodes 2 needs a launcher on each machine"),
         ("--plugin nowhere.py", "There is no plugin file 'nowhere.py'"),
         ("--config nowhere.yaml", "nowhere.yaml"),
         ("--zoo nowhere", "'nowhere' is not a zoo"),
