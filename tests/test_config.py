@@ -21,6 +21,7 @@ from hatlit.config import (
     LabelsConfig,
     MixerConfig,
     OptimizerConfig,
+    PlotConfig,
     SelectionConfig,
     SourcesConfig,
     StudentsConfig,
@@ -240,6 +241,12 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
 def test_what_cannot_be_is_refused(build, says):
     with pytest.raises(InputError, match=says):
         build()
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, CompareConfig, ExpandConfig, StudyConfig, ZooBuildConfig, PlotConfig])
+def test_an_empty_out_is_not_the_current_folder(kind):
+    with pytest.raises(InputError, match="--out is empty; name "):
+        kind(out="")
 
 
 def test_the_whole_share_is_allowed():
