@@ -16,6 +16,7 @@ from hatlit.encoders.base import ENCODERS, FAMILIES
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.listings import list_data, list_encoders, list_methods
+from hatlit.experiments.study import STUDIES
 from hatlit.methods.base import METHODS
 
 
@@ -54,6 +55,19 @@ def test_every_command_has_help(hatlit_says, command):
     code, output, errors = hatlit_says(*command.split(), "--help")
     assert (code, errors) == (0, "")
     assert output.startswith(f"usage: hatlit {command}")
+
+
+def test_help_says_what_each_study_asks(hatlit_says):
+    code, output, _ = hatlit_says("study", "--help")
+    assert code == 0
+    listed = dict(line.split(maxsplit=1) for line in output.splitlines() if line.startswith("  "))
+    assert list(listed) == sorted(STUDIES.names())
+    assert listed["labels"] == "How many labels it takes."
+    for name, about in listed.items():
+        assert about.endswith("."), name
+        code, shown, _ = hatlit_says("study", name, "--help")
+        assert code == 0
+        assert about in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,19 @@ from hatlit.cli import main
 from hatlit.config import (
     AdaptConfig,
     CompareConfig,
+    DictionaryConfig,
+    ExpandConfig,
     ExpansionConfig,
+    ExpertsConfig,
     InjectionConfig,
     LabelsConfig,
     MixerConfig,
     OptimizerConfig,
+    PlotConfig,
     SelectionConfig,
     SourcesConfig,
     StudentsConfig,
+    StudyConfig,
     TrainConfig,
     TrainerConfig,
     ZooAddConfig,
@@ -71,6 +76,8 @@ def test_every_option_is_documented_where_it_is_defined(kind):
     [
         ("train", TrainConfig),
         ("compare", CompareConfig),
+        ("expand", ExpandConfig),
+        ("study labels", StudyConfig),
         ("students", StudentsConfig),
         ("zoo build", ZooBuildConfig),
         ("zoo add", ZooAddConfig),
@@ -81,7 +88,7 @@ def test_help_explains_every_option(command, kind, capsys):
     shown = " ".join(capsys.readouterr().out.split())
 
     def check(part, prefix=""):
-        documented = {name: text for one in part.__mro__ for name, text in args_section(one).items()}
+        documented = {name: text for one in reversed(part.__mro__) for name, text in args_section(one).items()}
         for name, hint in get_type_hints(part).items():
             if dataclasses.is_dataclass(hint):
                 check(hint, f"{prefix}{name}.")
@@ -170,7 +177,7 @@ def test_names_become_lists_wherever_they_are_an_option():
 
 LEAST = [
     (LabelsConfig, "labels.", {"per_class": 0}),
-    (SourcesConfig, "sources.", {"max_epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0}),
+    (SourcesConfig, "sources.", {"max_epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "seed": 0}),
     (AdaptConfig, "adapt.", {"steps": 0, "learning_rate": 0, "pull": 0}),
     (
         MixerConfig,
@@ -178,6 +185,7 @@ LEAST = [
         {"dim": 1, "heads": 1, "learning_rate": 0, "weight_decay": 0, "prior_weight": 0, "head_pull": 0},
     ),
     (InjectionConfig, "hat.injection.", {"weight": 0, "temperature": 0.01, "sharpen": 0, "hint_weight": 0}),
+    (ExpertsConfig, "hat.experts.", {"count": 0, "steps": 1, "learning_rate": 0}),
     (OptimizerConfig, "optimizer.", {"learning_rate": 0, "weight_decay": 0, "clip_norm": 0, "accumulate": 1}),
     (
         TrainerConfig,
@@ -221,6 +229,8 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
             lambda: TrainerConfig(batch_size=5, devices=3, num_nodes=2),
             "--trainer.batch_size 5 leaves some of 6 processes without a sample",
         ),
+        (lambda: DictionaryConfig(threshold=70), "--hat.dictionary.threshold must be a share from 0 to 1, not 70."),
+        (lambda: DictionaryConfig(threshold=-0.1), "--hat.dictionary.threshold must be a share from 0 to 1, not -0.1."),
         (lambda: CompareConfig(methods=" ,"), "--methods names none"),
         (lambda: CompareConfig(controls=1, sources=SourcesConfig(controls=2)), "--controls 1 and --sources.controls 2"),
         (lambda: CompareConfig(controls=-1), "--controls"),
@@ -233,9 +243,16 @@ def test_what_cannot_be_is_refused(build, says):
         build()
 
 
+@pytest.mark.parametrize("kind", [TrainConfig, CompareConfig, ExpandConfig, StudyConfig, ZooBuildConfig, PlotConfig])
+def test_an_empty_out_is_not_the_current_folder(kind):
+    with pytest.raises(InputError, match="--out is empty; name "):
+        kind(out="")
+
+
 def test_the_whole_share_is_allowed():
     assert LabelsConfig(fraction=1.0).fraction == 1.0
     assert SelectionConfig(keep=1.0).keep == 1.0
+    assert DictionaryConfig(threshold=1.0).threshold == 1.0
 
 
 def test_option_names():

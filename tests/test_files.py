@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from hatlit.errors import InputError
-from hatlit.files import as_json, cache_folder, read_yaml, save_words, saved_words, write_atomically
+from hatlit.files import (
+    as_json,
+    cache_folder,
+    read_yaml,
+    refuse_unwritable,
+    save_words,
+    saved_words,
+    write_atomically,
+)
 
 
 def listing(folder):
@@ -31,6 +39,28 @@ def test_what_was_there_is_replaced(tmp_path):
     write_atomically(path, "new")
     assert path.read_text() == "new"
     assert listing(tmp_path) == ["file"]
+
+
+def test_a_folder_that_can_be_made_is_not_refused_and_not_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path / "new" / "runs", Path("runs"), Path()):
+        refuse_unwritable(folder)
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["people.npz", "people.npz/runs/hat"])
+def test_a_file_is_refused_as_a_folder(tmp_path, name):
+    (tmp_path / "people.npz").write_text("")
+    with pytest.raises(InputError) as error:
+        refuse_unwritable(tmp_path / name)
+    assert str(error.value) == f"'{tmp_path / name}' cannot be written (Not a directory); choose another --out."
+
+
+@pytest.mark.parametrize("name", ["", "new"])
+def test_a_folder_that_nobody_may_write_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).exists() and not mode & os.W_OK)
+    with pytest.raises(InputError, match=r"cannot be written \(Permission denied\); choose another --out\.$"):
+        refuse_unwritable(tmp_path / name)
 
 
 def test_others_may_read_it(tmp_path):

@@ -207,10 +207,13 @@ def test_a_group_may_have_a_file_of_its_own(file):
         ("--num_sources many", "--num_sources must be a whole number or nothing, not 'many'."),
         ("--labels.fraction half", "--labels.fraction must be a number or nothing, not 'half'."),
         ("--data.download stray", "--data.download must be true or false, not 'stray'."),
-        ("--data.name --data.download", "--data.name: expected one argument"),
+        ("--data.name --data.download", "--data.name needs a value."),
         ("--hat.mixer.train_heads perhaps", "--hat.mixer.train_heads must be true or false, not 'perhaps'."),
         ("--wandb maybe", "--wandb must be 'auto' or 'online' or 'offline' or 'off', not 'maybe'."),
-        ("--num_sources", "--num_sources: expected one argument"),
+        ("--num_sources", "--num_sources needs a value."),
+        ("--target", "--target needs a value."),
+        ("--plugin", "--plugin needs a value."),
+        ("--config", "--config needs a value."),
         ("--config nowhere.yaml", "nowhere.yaml"),
         ("--seed -1", "--seed must be at least 0, not -1."),
     ],
@@ -251,7 +254,9 @@ def test_files_that_cannot_be(file, content, says):
 
 
 def test_required_options_are_asked_for():
-    with pytest.raises(InputError, match="out"):
+    with pytest.raises(InputError, match=r"^--out is missing; give it\.$"):
         parse(ZooBuildConfig, "zoo build", "Builds.", [])
-    with pytest.raises(InputError, match="weights"):
+    with pytest.raises(InputError, match=r"^--weights, --encoder, --domain are missing; give them\.$"):
+        parse(ZooAddConfig, "zoo add", "Adds.", [])
+    with pytest.raises(InputError, match=r"^--weights is missing; give it\.$"):
         parse(ZooAddConfig, "zoo add", "Adds.", ["--encoder", "e", "--domain", "d"])

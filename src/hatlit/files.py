@@ -124,6 +124,19 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Refuses a folder that cannot be written, or cannot be made, before anything is computed for it.
+
+    Raises:
+        InputError: it is such a one.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if os.access(path, os.F_OK))
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return
+    why = os.strerror(errno.EACCES if there.is_dir() else errno.ENOTDIR)
+    raise InputError(f"'{folder}' cannot be written ({why}); choose another --out.")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes the beginnings of files whose writers do not live any more, as far as that can be told and done."""
     if sys.platform == "win32":  # where a file has no lock that ends with its holder

@@ -169,7 +169,17 @@ def _explain(message: str, kind: type) -> str:
     wrong = re.match(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL)
     if wrong:
         return f"--{wrong[1]}{_wrong_value(wrong[2])}."
-    return f"The options cannot be read: {_on_one_line(message)}."
+    return _left_out(message) or f"The options cannot be read: {_on_one_line(message)}."
+
+
+def _left_out(message: str) -> str | None:
+    """What the user still has to give, where the parser misses an option or the value of one."""
+    required = re.match(r"the following arguments are required: ([\w., ]+)$", message)
+    if required:
+        missing = [f"--{name}" for name in required[1].split(", ")]
+        return f"{', '.join(missing)} {'are missing; give them' if missing[1:] else 'is missing; give it'}."
+    bare = re.match(r"argument (--[\w.]+)\S*: expected one argument$", message)
+    return f"{bare[1]} needs a value." if bare else None
 
 
 def _unknown_option(*matches: re.Match[str] | None) -> str:

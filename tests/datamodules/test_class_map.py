@@ -58,7 +58,7 @@ def test_sources_are_renamed_and_two_of_one_name_refused():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("- a", "must have all, domains, sources at its top"),
+        ("- a", "must be a mapping with one or more of 'all', 'domains' and 'sources' at its top"),
         ("domain: {}", "Unknown part 'domain'"),
         ("all: {a: 1}", "'all' of the class map .* must map old class names to new ones"),
         ("domains: {ann: [a]}", "'domains.ann' of the class map"),

@@ -65,6 +65,7 @@ def refused(train, tmp_path):
         ("stray", "'stray' stands alone"),
         ("--target=", "--target is empty"),
         ("--zoo=", "--zoo is empty"),
+        ("--out=", "--out is empty"),
     ],
 )
 def test_options(refused, words, says):
@@ -186,6 +187,13 @@ def test_a_target_that_lacks_the_channels_of_every_source(refused, arrays, zoo, 
     other = tmp_path / "other.npz"
     np.savez(other, **content)
     refused("--zoo", zoo, data=other, says="has no channel acc_x, acc_y, acc_z")
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "expand --rounds 1 --join 1 --initial 3", "study labels"])
+def test_an_out_that_is_a_file_is_refused_before_anything_is_done(hatlit, arrays, command):
+    code, output, errors = hatlit(*command.split(), "--data.name", "arrays", "--data.root", arrays, "--out", arrays)
+    assert (code, output) == (2, "")
+    assert errors == f"hatlit: '{arrays}' cannot be written (Not a directory); choose another --out.\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -122,6 +123,21 @@ def test_the_same_command_again_shows_the_result_without_training(train):
     assert "training sources" not in again[1]
     assert first[1].splitlines()[-1] == again[1].splitlines()[-1]
     assert first[1].splitlines()[-2] == again[1].splitlines()[-2]
+
+
+@undrawn
+def test_where_nothing_can_be_written_a_run_that_is_done_is_shown_and_no_other_begins(train, monkeypatch):
+    code, *_ = train("--target", "person-1")
+    assert code == 0
+    allowed = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK and allowed(path, mode))
+    code, output, errors, _ = train("--target", "person-1")
+    assert (code, errors) == (0, "")
+    assert "done already" in output
+    code, output, errors, _ = train("--target", "person-2")
+    assert code == 2
+    assert "cannot be written (Permission denied); choose another --out." in errors
+    assert "sources selected" not in output
 
 
 @undrawn

@@ -379,7 +379,11 @@ def test_a_failed_run_ends_the_expansion_unless_it_is_skipped(in_this_process, o
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"rounds": 3}, "3 rounds of 2 want 6 domains with labels besides the initial fleet, and .* has 4"),
+        (
+            {"rounds": 3},
+            "3 rounds of 2 want 6 domains with labels besides the initial fleet, which leaves 4 of the 6 in data set",
+        ),
+        ({"initial": "7"}, "--initial 7 asks for more than the 6 domains with labels in data set"),
         ({"initial": "0"}, "--initial must be at least 1"),
         ({"initial": "ann,zoe"}, "Unknown domain"),
         ({"method": "uniform_ensemble"}, "leaves several models"),

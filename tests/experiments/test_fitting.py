@@ -179,6 +179,42 @@ def test_hardware_that_is_not_there_is_refused(options):
     assert "\n" not in str(error.value)
 
 
+@pytest.fixture
+def started(monkeypatch):
+    """Returns a function that gives this process no variables of a launcher but those named."""
+
+    def start(**variables):
+        for name in ("MASTER_ADDR", "LOCAL_RANK", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return start
+
+
+def test_several_machines_without_a_launcher_are_refused_rather_than_waited_for(started):
+    started()
+    with pytest.raises(InputError) as error:
+        make_trainer(TrainerConfig(accelerator="cpu", num_nodes=2), [], [])
+    assert str(error.value) == (
+        "--trainer.num_nodes 2 needs a launcher on each machine; start the command with torchrun (docs/distributed.md)."
+    )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        "TORCHELASTIC_RUN_ID=1 RANK=0 LOCAL_RANK=0 WORLD_SIZE=2",
+        "SLURM_NTASKS=2 SLURM_NTASKS_PER_NODE=1 SLURM_PROCID=0 SLURM_NODEID=0 SLURM_LOCALID=0",
+        "MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 NODE_RANK=1",
+    ],
+    ids=["torchrun", "SLURM", "by hand"],
+)
+def test_several_machines_meet_where_something_has_started_them(started, variables):
+    started(**dict(one.split("=") for one in variables.split()))
+    assert make_trainer(TrainerConfig(accelerator="cpu", num_nodes=2), [], []).num_nodes == 2
+
+
 @pytest.mark.parametrize(("max_epochs", "max_steps", "planned"), [(5, 1000, 5), (5, 1, 1), (60, 13, 3), (60, 12, 2)])
 def test_no_pass_begins_behind_the_last_step(make_domain, max_epochs, max_steps, planned):
     domain = make_domain("ann", 0, rows=90)

@@ -37,7 +37,16 @@ def test_a_smaller_picture():
         (SERIES, {"channels": "x,w"}, "Unknown channel 'w' for --device.channels"),
         (SERIES, {"rate": 100.0}, "100 Hz is above the recorded 64 Hz"),
         (PICTURE, {"rate": 10.0}, "have no sampling rate"),
-        (PICTURE, {"shape": "16"}, "one size for each of height, width"),
+        (
+            PICTURE,
+            {"shape": "16"},
+            "--device.shape 16 gives 1 size; these samples have 2 axes behind the channels: height, width.",
+        ),
+        (
+            SERIES,
+            {"shape": "16,16"},
+            "--device.shape 16,16 gives 2 sizes; these samples have 1 axis behind the channels: time.",
+        ),
     ],
 )
 def test_what_the_recording_cannot_give_is_refused(spec, options, says):

@@ -92,18 +92,29 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    def __init__(self, *args: Any, missing: int, **options: Any) -> None:
+        self._missing = missing
+        super().__init__(*args, **options)
+
     def log_message(self, *args: object) -> None:
         """Says nothing."""
 
+    def send_error(self, code: int, *args: object) -> None:
+        """Answers for a missing file what the test wants."""
+        super().send_error(self._missing if code == 404 else code)
+
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], str]]:
-    """Returns a function that shows a folder on a plain web server, and gives its address."""
+def serve() -> Iterator[Callable[..., str]]:
+    """Returns a function that shows a folder on a plain web server, and gives its address.
+
+    The function also takes the status with which the server answers for files that are not there.
+    """
     pytest.importorskip("aiohttp", reason="aiohttp is not installed; pip install 'hatlit[http]' brings it")
     servers = []
 
-    def show(folder: Path) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    def show(folder: Path, missing: int = 404) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, missing=missing, directory=str(folder)))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}"

@@ -8,6 +8,7 @@ import pytest
 
 from hatlit.errors import InputError
 from hatlit.zoo.folder import Folder, LocalFolder, open_folder
+from hatlit.zoo.store import Zoo
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
@@ -100,8 +101,29 @@ def test_a_web_server_is_read_and_never_written(tmp_path: Path, serve: Callable[
 
 def test_a_server_that_is_not_there_is_one_sentence() -> None:
     pytest.importorskip("aiohttp")
-    with pytest.raises(InputError, match=r"'http://127\.0\.0\.1:9/zoo'"):
-        open_folder("http://127.0.0.1:9/zoo").read("zoo.json")
+    nowhere = "http://127.0.0.1:9/zoo"
+    folder = open_folder(nowhere)
+    for ask in (lambda: folder.exists("zoo.json"), lambda: folder.read("zoo.json"), lambda: Zoo.open(nowhere)):
+        with pytest.raises(InputError, match=r"^'http://127\.0\.0\.1:9/zoo' cannot be reached: .*\.$"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (404, "is not a zoo: it has no zoo.json."),
+        (403, "is not a zoo: it has no zoo.json."),
+        (500, "cannot be reached: the server answers 500 (Internal Server Error)."),
+        (401, "cannot be reached: the server answers 401 (Unauthorized)."),
+    ],
+)
+def test_a_file_that_is_not_there_is_no_server_that_cannot_answer(
+    tmp_path: Path, serve: Callable[..., str], status: int, says: str
+) -> None:
+    address = serve(tmp_path, status)
+    with pytest.raises(InputError) as error:
+        Zoo.open(address)
+    assert str(error.value) == f"'{address}' {says}"
 
 
 def test_a_lock_that_is_never_given_back_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

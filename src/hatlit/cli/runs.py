@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -65,11 +66,11 @@ def expand_command(words: list[str]) -> int:
 def study_command(words: list[str]) -> int:
     """Runs ``hatlit study``."""
     name, rest = _study_name(words)
-    about = (f"study {name}", "Answers one question about the method; docs/studies.md says which.", rest)
+    about = (f"study {name}", f"Answers one question about the method. {_about_study(name)}", rest)
 
     def read(method: str | None = None) -> StudyConfig:
         config = parse(StudyConfig, *about, method=method)
-        return replace(config, out=config.out or f"study-{name}")
+        return replace(config, out=f"study-{name}" if config.out == StudyConfig.out else config.out)
 
     config = read()
     from hatlit.experiments.display import Display
@@ -84,13 +85,20 @@ def _study_name(words: list[str]) -> tuple[str, list[str]]:
     """Takes the name of a study off the front of a command line; each is a file, so that nothing is imported."""
     known = sorted(path.stem for path in STUDIES.glob("[!_]*.py"))
     if words and words[0] in HELP:
-        print(f"usage: hatlit study NAME [options]\n\nNAME is one of {', '.join(known)}.")
+        print("usage: hatlit study NAME [options]      (study NAME --help lists the options)\n")
+        for name in known:
+            print(f"  {name:<15} {_about_study(name)}")
         raise SystemExit(0)
     if not words or words[0].startswith("-"):
         raise InputError(f"'hatlit study' wants the NAME of a study first: {', '.join(known)}.")
     if words[0] not in known:
         raise unknown_name("study", words[0], known)
     return words[0], words[1:]
+
+
+def _about_study(name: str) -> str:
+    """What a study asks, from the first line of its file."""
+    return (ast.get_docstring(ast.parse((STUDIES / f"{name}.py").read_text())) or "").partition("\n")[0]
 
 
 def _use_one_thread_a_process(processes: int) -> None:

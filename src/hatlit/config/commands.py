@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from hatlit.config.checks import Names, at_least, names
+from hatlit.config.checks import Names, at_least, names, not_empty
 from hatlit.config.hat import HaTConfig
 from hatlit.config.parts import (
     AdaptConfig,
@@ -76,8 +76,8 @@ class ExpansionConfig:
     def __post_init__(self) -> None:
         self.plugin = names(self.plugin)
         at_least("", self, jobs=0, tune=0)
-        if self.zoo == "":
-            raise InputError("--zoo is empty; name a folder, or leave the option out to train the sources.")
+        not_empty(self, "zoo", "name a folder, or leave the option out to train the sources")
+        not_empty(self, "out", "name a folder, or leave the option out for the usual one")
         if self.tune and self.labels.fraction is None and (self.labels.per_class or 1) < 2:
             raise InputError(
                 "--tune needs two labels of each class to hold some out; give --labels.per_class 2 or more."
@@ -109,8 +109,7 @@ class TrainConfig(ExpansionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("", self, seed=0)
-        if self.target == "":  # an unset shell variable must not silently mean the first domain
-            raise InputError("--target is empty; name a domain, or leave the option out for the first one.")
+        not_empty(self, "target", "name a domain, or leave the option out for the first one")
 
 
 @dataclass
@@ -122,6 +121,7 @@ class CompareConfig(ExpansionConfig):
         targets: all, a number (that many, evenly spread over the data set), or names.
         seeds: how many seeds, from 0 on.
         controls: how many useless sources of each kind join the others, as `--sources.controls` does.
+        out: folder of the comparison, with the runs in `OUT/runs` and the report in `OUT/report.html`.
         wandb: where Weights & Biases logs go, a run each and one that sums them up, in one group.
         markdown: file that the closing table is also written to.
         executor: what shares out the runs: processes on this machine, or Ray.
@@ -132,6 +132,7 @@ class CompareConfig(ExpansionConfig):
     targets: Names = "all"
     seeds: int = 3
     controls: int = 0
+    out: str = "runs"
     wandb: Literal["auto", "online", "offline", "off"] = "off"
     markdown: str | None = None
     executor: Literal["local", "ray"] = "local"
@@ -171,6 +172,7 @@ class ExpandConfig(ExpansionConfig):
         join: how many new domains join in each.
         method: what turns sources and target data into a student.
         seed: of the order in which domains join, of labels, weights and batches.
+        out: folder under which the expansion gets a folder of its own, with its zoo, its runs and its report.
         budgets: YAML, JSON or CSV file of limits by domain (`max_parameters`, `max_macs`, `max_bytes`,
             `max_latency_ms`), which go before those of `--device`.
         compare_labels_only: whether a student that learns from the labels alone is trained beside each.
@@ -185,6 +187,7 @@ class ExpandConfig(ExpansionConfig):
     join: int = 4
     method: str = "hat"
     seed: int = 0
+    out: str = "runs"
     budgets: str | None = None
     compare_labels_only: bool = True
     skip_failed: bool = False
@@ -216,13 +219,13 @@ class StudyConfig(ExpansionConfig):
         targets: all, a number (that many, evenly spread over the data set), or names.
         seeds: how many seeds, from 0 on.
         values: what the study goes through, such as numbers of labels; without it, the study's own list.
-        out: folder of the study; without it `study-` and the study's name, such as study-labels.
+        out: folder of the study; where nothing is given, NAME is the study's name, as in study-labels.
     """
 
     targets: Names = "all"
     seeds: int = 3
     values: Names = field(default_factory=list)
-    out: str = ""
+    out: str = "study-NAME"
 
     def __post_init__(self) -> None:
         super().__post_init__()

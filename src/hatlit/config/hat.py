@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hatlit.config.checks import at_least
+from hatlit.config.checks import at_least, share
 from hatlit.errors import InputError
 
 
@@ -60,14 +60,17 @@ class DictionaryConfig:
         when: whether the mixer's accuracy is measured after each epoch or after each step; with never, nothing is kept
             and the student learns from the mixer as it is at each batch.
         gate: whether only a mixer that got better may write; without it, every measurement writes.
-        strict: whether it must exceed the best so far, or may equal it.
-        threshold: accuracy below which nothing is written (b).
+        strict: with the gate, whether the mixer must exceed its best accuracy so far, or may equal it.
+        threshold: accuracy below which nothing is written (b); only with the gate.
     """
 
     when: Literal["epoch", "step", "never"] = "epoch"
     gate: bool = True
     strict: bool = False
     threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        share("hat.dictionary.", self, "threshold")
 
 
 @dataclass

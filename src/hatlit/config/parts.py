@@ -32,7 +32,8 @@ class LabelsConfig:
     """How many labels the target has. Without an option it is one a class.
 
     Args:
-        per_class: labelled samples a class; with 0 the target has no label at all, and the sources have to do.
+        per_class: labelled samples a class; 1 where neither this nor `--labels.fraction` is given. With 0 the target
+            has no label at all, and the sources have to do.
         fraction: share of the training samples that are labelled, class by class, at least one each.
         also: CSV file with the columns domain and row, such as `hatlit suggest-labels` writes; these training samples
             are labelled besides.
@@ -91,7 +92,7 @@ class SourcesConfig:
         if not self.statistics:
             raise InputError("--sources.statistics names none; give at least one.")
         at_least("sources.", self, max_epochs=1, batch_size=1, learning_rate=0, weight_decay=0, controls=0)
-        at_least("sources.", self, card_noise=0)
+        at_least("sources.", self, seed=0, card_noise=0)
 
 
 #: What a device may limit.
@@ -177,7 +178,7 @@ class OptimizerConfig:
         weight_decay: of AdamW.
         schedule: of the learning rates of all optimizers, over the whole run.
         clip_norm: largest norm of the gradient of one optimizer; 0 leaves it alone.
-        accumulate: batches whose gradients are added up before a step.
+        accumulate: batches whose gradients are averaged before a step.
     """
 
     learning_rate: float = 2e-3

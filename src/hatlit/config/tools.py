@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hatlit.config.checks import Names, at_least, names
+from hatlit.config.checks import Names, at_least, names, not_empty
 from hatlit.config.parts import DataConfig, DeviceConfig, SourcesConfig
 from hatlit.errors import InputError
 
@@ -83,6 +83,7 @@ class PlotConfig:
     def __post_init__(self) -> None:
         self.plugin = names(self.plugin)
         at_least("", self, domains=1)
+        not_empty(self, "out", "name a PNG file, or leave the option out for samples.png")
 
 
 @dataclass
@@ -130,6 +131,7 @@ class ZooBuildConfig:
     def __post_init__(self) -> None:
         self.plugin, self.leave_out = names(self.plugin), names(self.leave_out)
         at_least("", self, jobs=0)
+        not_empty(self, "out", "name the folder of the zoo")
 
 
 @dataclass

@@ -58,7 +58,9 @@ def read_class_map(path: str) -> ClassMap:
     """
     content = read_yaml(path, "class map")
     if not isinstance(content, dict):
-        raise InputError(f"The class map '{path}' must have {', '.join(PARTS)} at its top.")
+        raise InputError(
+            f"The class map '{path}' must be a mapping with one or more of 'all', 'domains' and 'sources' at its top."
+        )
     for part in content:
         if part not in PARTS:
             raise unknown_name("part", str(part), list(PARTS), where=f"of the class map '{path}'")

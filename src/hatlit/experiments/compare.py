@@ -32,7 +32,7 @@ from hatlit.experiments.summary import finding, summarise, summary_table
 from hatlit.experiments.tracking import start_wandb
 from hatlit.experiments.train import code_of
 from hatlit.experiments.tune import left_alone
-from hatlit.files import as_json, file_hash, write_atomically
+from hatlit.files import as_json, file_hash, refuse_unwritable, write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
 
@@ -55,6 +55,7 @@ def compare(settings: Mapping[str, CompareConfig], display: Display, words: Sequ
         InputError: something in the options or in the data cannot be, or every run failed.
     """
     config = next(iter(settings.values()))
+    refuse_unwritable(Path(config.out))
     data = read_domains(config.modality, config.data, display)
     asked = read_asked(data, config.data, config.sources, display)
     targets = choose_targets(data, config)

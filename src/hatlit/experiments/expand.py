@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.budgets import read_budgets
 from hatlit.experiments.class_growth import class_scores, growth
 from hatlit.experiments.compare import labels_of
-from hatlit.experiments.display import Display
+from hatlit.experiments.display import Display, counted
 from hatlit.experiments.environment import versions
 from hatlit.experiments.executors import Executor, open_executor
 from hatlit.experiments.expansion_summary import depths, finding, round_table, summarise
@@ -43,6 +44,7 @@ from hatlit.experiments.report.expansion import write_expansion
 from hatlit.experiments.student import kept_ranking, settle_student
 from hatlit.experiments.summary import SCORES
 from hatlit.experiments.train import BESIDE, code_of
+from hatlit.files import refuse_unwritable
 from hatlit.methods.base import METHODS, StudentMethod
 from hatlit.selection.learned import LearningSimilarity
 from hatlit.selection.similarity import SIMILARITIES
@@ -97,6 +99,7 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
     Raises:
         InputError: something in the options or in the data cannot be, or runs failed and are not to be skipped.
     """
+    refuse_unwritable(Path(config.out))
     data = read_domains(config.modality, config.data, display)
     given = open_zoo(config.zoo, config.modality, config.data) if config.zoo else None
     plan = plan_rounds(data, given, config)
@@ -166,8 +169,9 @@ def plan_rounds(data: DomainSet, given: Zoo | None, config: ExpandConfig) -> Pla
     wanted = config.rounds * config.join
     if len(waiting) < wanted:
         raise InputError(
-            f"{config.rounds} rounds of {config.join} want {wanted} domains with labels besides the initial fleet, and "
-            f"data set '{data.name}' has {len(waiting)}; give fewer --rounds, --join or --initial."
+            f"{config.rounds} rounds of {config.join} want {wanted} domains with labels besides the initial fleet, "
+            f"which leaves {len(waiting)} of the {len(labelled)} in data set '{data.name}'; give fewer --rounds, "
+            "--join or --initial."
         )
     rounds = {first + n: waiting[n * config.join : (n + 1) * config.join] for n in range(config.rounds)}
     return Plan(initial, rounds, read_budgets(config.budgets, data.names) if config.budgets is not None else {})
@@ -200,9 +204,15 @@ def _initial(data: DomainSet, drawn: Sequence[Domain], config: ExpandConfig) -> 
     wanted = list(config.initial)
     if len(wanted) > 1 or not wanted[0].isdigit() or wanted[0] in data.names:
         return [data.domain(name) for name in dict.fromkeys(wanted)]
-    if int(wanted[0]) < 1:
+    count = int(wanted[0])
+    if count < 1:
         raise InputError("--initial must be at least 1, not 0: somebody has to be there first.")
-    return list(drawn[: int(wanted[0])])
+    if count > len(drawn):
+        raise InputError(
+            f"--initial {count} asks for more than the {counted(len(drawn), 'domain')} with labels in data set "
+            f"'{data.name}'; give fewer, so that some are left to join."
+        )
+    return list(drawn[:count])
 
 
 def _check(config: ExpandConfig, folder: RunFolder, plan: Plan) -> None:

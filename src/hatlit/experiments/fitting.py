@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -95,13 +96,13 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
     """The Trainer of a run.
 
     Raises:
-        InputError: the hardware that the options ask for is not there.
+        InputError: the hardware that the options ask for is not there, or nothing starts the processes on it.
     """
     # Everything that is not a parameter is equal in all processes by construction, so DDP need not send it each step.
     strategy: Any = DDPStrategy(broadcast_buffers=False) if config.num_processes > 1 else "auto"
     try:
         with quiet_lightning():
-            return L.Trainer(
+            trainer = L.Trainer(
                 accelerator=config.accelerator,
                 devices=config.devices,
                 num_nodes=config.num_nodes,
@@ -120,6 +121,12 @@ def make_trainer(config: TrainerConfig, loggers: Sequence[Logger], callbacks: Se
             )
     except (ValueError, RuntimeError, ImportError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(f"The Trainer cannot be set up as --trainer asks: {reason_of(error)}") from error
+    if config.num_nodes > 1 and not _is_launched(trainer):  # it would wait for the other machines for ever
+        raise InputError(
+            f"--trainer.num_nodes {config.num_nodes} needs a launcher on each machine; start the command with torchrun "
+            "(docs/distributed.md)."
+        )
+    return trainer
 
 
 def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed: int, checkpoint: Path | None) -> None:
@@ -132,6 +139,13 @@ def fit(method: TransferMethod, data: TargetDataModule, trainer: L.Trainer, seed
     torch.manual_seed(seed)
     with quiet_lightning(), _threads_for(method, data.batch_size):
         trainer.fit(method, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+def _is_launched(trainer: L.Trainer) -> bool:
+    """Whether a launcher started this process (torchrun, SLURM), or the user said where the machines meet."""
+    assert isinstance(trainer.strategy, DDPStrategy)
+    environment = trainer.strategy.cluster_environment
+    return "MASTER_ADDR" in os.environ or (environment is not None and environment.creates_processes_externally)
 
 
 def _threads_for(method: TransferMethod, batch_size: int) -> AbstractContextManager[None]:

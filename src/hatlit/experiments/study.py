@@ -20,7 +20,7 @@ from hatlit.experiments.compare import choose_targets
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.report.drawing import as_png, shorten
-from hatlit.files import COMMAND, save_words, saved_words, write_atomically
+from hatlit.files import COMMAND, refuse_unwritable, save_words, saved_words, write_atomically
 from hatlit.options import option_names, parse
 from hatlit.registry import Registry
 
@@ -147,6 +147,7 @@ def run_study(
     study = STUDIES.get(name)()
     values = check_options(name, study, config, display.say)
     out = Path(config.out)
+    refuse_unwritable(out)
     _refuse_what_is_not_ours(out, name)
     data = read_domains(config.modality, config.data, display)
     asked = read_asked(data, config.data, config.sources, display)

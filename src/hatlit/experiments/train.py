@@ -35,7 +35,7 @@ from hatlit.experiments.tracking import WandbRun, start_wandb
 from hatlit.experiments.tune import tuned
 from hatlit.experiments.zoo import provenance_of, save_student
 from hatlit.export.model_card import write_model_card
-from hatlit.files import file_hash
+from hatlit.files import file_hash, refuse_unwritable
 from hatlit.methods.base import METHODS, StudentMethod, TransferMethod, TransferTask
 from hatlit.selection.protocol import Selection
 from hatlit.stopwatch import Stopwatch
@@ -67,6 +67,9 @@ def train(
         InputError: something in the options or in the data cannot be.
     """
     check(config)
+    out = Path(config.out)
+    if is_first_process() and not (os.access(out, os.X_OK) and out.is_dir()):  # else the run may be there already
+        refuse_unwritable(out)
     reset_peak()
     clock = Stopwatch()
     with clock("data"):
@@ -108,6 +111,8 @@ def train_for(
     folder = RunFolder.of(config, target.domain.name, made_of)
     if folder.is_done:
         return _show_again(folder, display)
+    if is_first_process():
+        refuse_unwritable(folder.path)
     folder.tell_of_others(display.say)
     selection = choose_sources(config, asked, target, zoo, display, clock)
     recordings = source_domains(config, data, selection)

@@ -51,7 +51,9 @@ def _shape(spec: InputSpec, device: DeviceConfig) -> InputSpec:
     if not device.shape:
         return spec
     if len(device.shape) != len(spec.shape):
+        given, axes = len(device.shape), len(spec.axes)
         raise InputError(
-            f"--device.shape {','.join(map(str, device.shape))} must give one size for each of {', '.join(spec.axes)}."
+            f"--device.shape {','.join(map(str, device.shape))} gives {given} size{'s' * (given > 1)}; these samples "
+            f"have {axes} {'axes' if axes > 1 else 'axis'} behind the channels: {', '.join(spec.axes)}."
         )
     return spec.with_(shape=tuple(int(size) for size in device.shape))

@@ -22,6 +22,9 @@ from hatlit.files import write_atomically
 #: What brings the file systems that fsspec has no library of its own for.
 _EXTRAS = {"http": "http", "https": "http", "s3": "s3"}
 
+#: What a web server answers where there is no such file; 403 is how object stores say it to those who may not list.
+_NOT_THERE = (403, 404, 410)
+
 #: Seconds that a writer waits for the others; each holds the lock for a moment.
 _PATIENCE = 120.0
 
@@ -253,15 +256,24 @@ class WebFolder(Folder):
     lists = False
 
     def exists(self, name: str) -> bool:
-        """Asks for the head of the file alone."""
+        """Asks for the head of the file alone.
+
+        Raises:
+            InputError: the server cannot be reached, or cannot answer.
+        """
         try:
             self._file_system.info(self._path(name))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            self._refuse_out_of_reach(error)
             return False
         return True
 
     def read(self, name: str, limit: int = -1) -> bytes:
-        """Reads as ``Folder.read`` does."""
+        """Reads as ``Folder.read`` does.
+
+        Raises:
+            InputError: there is no such file, it cannot be read, or the server cannot be reached.
+        """
         try:
             return super().read(name, limit)
         except InputError:
@@ -292,7 +304,20 @@ class WebFolder(Folder):
         )
 
     def _open(self, path: str) -> BinaryIO:
-        return self._file_system.open(path, "rb", block_size=0)  # a stream: a server may not know of ranges
+        try:
+            return self._file_system.open(path, "rb", block_size=0)  # a stream: a server may not know of ranges
+        except FileNotFoundError as error:
+            self._refuse_out_of_reach(error)
+            raise
+
+    def _refuse_out_of_reach(self, error: FileNotFoundError) -> None:
+        """Tells apart what fsspec does not: it says of a server that is not there that the file is not."""
+        cause = error.__cause__
+        status = getattr(cause, "status", None)
+        if cause is None or status in _NOT_THERE:
+            return
+        why = f"the server answers {status} ({getattr(cause, 'message', '')})" if status else reason_of(cause)
+        raise InputError(f"'{self.url}' cannot be reached: {why}.") from error
 
 
 def open_folder(url: str | Path) -> Folder:
