@@ -8,6 +8,7 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from hatlit.config import LabelsConfig, TrainConfig, TrainerConfig
@@ -182,6 +183,7 @@ def test_hardware_that_is_not_there_is_refused(options):
 @pytest.fixture
 def started(monkeypatch):
     """Returns a function that gives this process no variables of a launcher but those named."""
+    monkeypatch.setattr(rank_zero_only, "rank", 0)  # a Trainer sets it for good, and loggers of other tests heed it
 
     def start(**variables):
         for name in ("MASTER_ADDR", "LOCAL_RANK", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS"):

@@ -46,7 +46,7 @@ def test_a_study_has_a_name(words, capsys):
 
 def test_help(capsys):
     assert main(["study", "--help"]) == 0
-    assert "NAME is one of bad_sources, card_noise" in capsys.readouterr().out
+    assert "  bad_sources     Sources that are poisoned, useless, broken or hostile.\n" in capsys.readouterr().out
     assert main(["study", "labels", "--help"]) == 0
     assert "--values" in capsys.readouterr().out
 
