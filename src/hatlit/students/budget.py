@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.threads import one_thread
 
-#: Multiply-accumulate operations of a batch, forward. Below, a second thread makes a training step at most 1.4 times as
+#: Multiply-accumulate operations of a batch, forward. Below, a second thread makes a training step at most 1.5 times as
 #: fast on two idle cores, while on busy ones every operation waits for the thread that gets its core last.
-WORTH_THREADS = 300_000_000
+WORTH_THREADS = 200_000_000
 
 
 @dataclass(frozen=True, order=True)
