@@ -3,8 +3,8 @@
     python benchmarks/results.py
 
 Real recordings are looked for in the folder that HATLIT_DATA names, by default ../shared/data beside the repository. A
-set that is not there is left out, and the page says so. Runs are kept in --out, so an interrupted call goes on, and
-their figures in --kept, so what stands there is not run again.
+set that is not there is left out; the page says so, and goes to --out, so that the one in docs stays. Runs are kept in
+--out, so an interrupted call goes on, and their figures in --kept, so what stands there is not run again.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class ResultsConfig:
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
         run: whether what is not kept is run; if not, the page says what is missing.
-        page: where the page goes.
+        page: where the page goes; where nothing is given, to docs, or, where sets are missing, into `out`.
     """
 
     sets: Names = field(default_factory=list)
@@ -104,7 +104,7 @@ class ResultsConfig:
     out: str = "runs/results"
     kept: str = str(ROOT / "benchmarks" / "results" / "comparisons")
     run: bool = True
-    page: str = str(ROOT / "docs" / "results.md")
+    page: str = ""
 
     def __post_init__(self) -> None:
         self.sets, self.methods, self.labels = names(self.sets), names(self.methods), names(self.labels)
@@ -151,9 +151,16 @@ def main(words: list[str]) -> int:
     seen = {one: several for one, several in summaries.items() if not one.unseen}
     unseen = {one: several for one, several in summaries.items() if one.unseen}
     glance = [overview(seen), one_for_all(seen), confirmation(unseen)]
-    write_atomically(Path(config.page), "\n".join([head, *glance, recordings(), *sections]))
-    display.say(f"wrote {config.page}")
+    page = page_of(config.page, "results.md", found, config)
+    write_atomically(page, "\n".join([head, *glance, recordings(), *sections]))
+    display.say(f"wrote {page}")
     return 0
+
+
+def page_of(given: str, name: str, found: Sequence[Section], config: ResultsConfig) -> Path:
+    """Where a page goes: one that lacks what was asked for must not take the place of the one in docs."""
+    wanted = [one for one in SECTIONS if not config.sets or one.name in config.sets]
+    return Path(given or (ROOT / "docs" if len(found) == len(wanted) else Path(config.out)) / name)
 
 
 def found_sections(config: ResultsConfig) -> list[Section]:

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +28,8 @@ from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent, sign_of
 from hatlit.files import write_atomically
 from quick import parse_fast
-from results import LABELS, ResultsConfig, comparison_of, found_sections, left_out
-from sections import ROOT, Section
+from results import LABELS, ResultsConfig, comparison_of, found_sections, left_out, page_of
+from sections import Section
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
 METHODS = (
@@ -88,7 +87,8 @@ class TransferConfig:
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
         run: whether what is not kept is run; if not, there are gaps in the tables.
-        page: where the page goes; its figure goes to `images` beside it.
+        page: where the page goes; its figure goes to `images` beside it. Where nothing is given, to docs, or, where
+            sets are missing, into `out`.
     """
 
     sets: Names = field(default_factory=list)
@@ -100,7 +100,7 @@ class TransferConfig:
     out: str = "runs/results"
     kept: str = ResultsConfig.kept
     run: bool = True
-    page: str = str(ROOT / "docs" / "transfer.md")
+    page: str = ""
 
     def __post_init__(self) -> None:
         self.sets, self.methods, self.labels = names(self.sets), names(self.methods), names(self.labels)
@@ -139,7 +139,7 @@ def main(words: list[str]) -> int:
         of_level = {section: summary for (section, one), summary in summaries.items() if one == level}
         parts += [f"## {title(level)}\n", Table(gap_table(of_level, config.methods)).markdown() + "\n"]
         parts += [Table(accuracy_table(of_level, config.methods)).markdown() + "\n"]
-    page = Path(config.page)
+    page = page_of(config.page, "transfer.md", found, wanted)
     write_atomically(page.parent / "images" / "transfer.png", as_png(figure(summaries, config.methods)))
     write_atomically(page, "\n".join(parts))
     display.say(f"wrote {page}")

@@ -91,6 +91,22 @@ def test_every_method_of_the_page_is_one(transfer):
     assert set(asked) <= set(METHODS.names())
 
 
+def test_a_page_that_lacks_sets_leaves_the_one_in_docs_alone(transfer, kept, capsys):
+    words = f"--sets imu-demo,imu-spar --labels few --targets 2 --seeds 1 --kept {kept} --out elsewhere"
+    assert transfer.main([*words.split(), "--methods", ",".join(REACHED)]) == 0
+    assert "| hat | 75 % | 75 % |" in Path("elsewhere/transfer.md").read_text()
+    assert "wrote elsewhere/transfer.md" in capsys.readouterr().out
+
+
+def test_a_whole_page_goes_to_docs_unless_told_otherwise(program, transfer):
+    results, sections = program("results"), program("sections")
+    config = results.ResultsConfig(out="elsewhere")
+    everything = list(sections.SECTIONS)
+    assert results.page_of("", "results.md", everything, config) == sections.ROOT / "docs" / "results.md"
+    assert results.page_of("", "results.md", everything[1:], config) == Path("elsewhere/results.md")
+    assert results.page_of("here.md", "results.md", everything[1:], config) == Path("here.md")
+
+
 def test_only_methods_that_ran_everywhere_have_a_mean(program, transfer):
     one, other, *_ = program("sections").SECTIONS
 

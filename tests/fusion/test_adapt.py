@@ -88,7 +88,8 @@ def test_same_seed_same_weights_and_the_pull_holds_back():
 
     def distance(adapted):
         return sum(
-            float((a - b).detach().square().sum()) for a, b in zip(adapted.parameters(), source.parameters(), strict=True)
+            float((a - b).detach().square().sum())
+            for a, b in zip(adapted.parameters(), source.parameters(), strict=True)
         )
 
     assert distance(held) < 0.2 * distance(free)
