@@ -29,6 +29,13 @@ def test_the_model_is_left_as_it_was():
     assert torch.equal(model[1].running_mean, torch.zeros(20))
 
 
+def test_parts_that_do_not_learn_stay_as_they_were():
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(20, 1)).train()
+    model[1].eval()
+    cost(model, SPEC)
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+
+
 def test_cheaper_means_fewer_parameters_then_fewer_multiplications():
     assert Cost(1, 9, 9) < Cost(2, 1, 1) < Cost(2, 2, 0)
 

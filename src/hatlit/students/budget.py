@@ -34,11 +34,12 @@ class Cost:
 
 def cost(model: nn.Module, view: InputSpec) -> Cost:
     """Counts what a model costs for one sample of a view; the model is left as it was."""
-    was_training = model.training
+    learning = [module for module in model.modules() if module.training]
     sample = view.blank(1).to(next(model.parameters()).device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(sample)
-    model.train(was_training)
+    for module in learning:  # one by one: a pretrained part may be in eval mode where the rest is not
+        module.training = True
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         macs=counter.get_total_flops() // 2,
