@@ -8,6 +8,7 @@ from hatlit.encoders.base import Classifier, InputSpec
 from hatlit.errors import InputError
 from hatlit.files import cache_folder
 from hatlit.fusion.bank import SourceBank
+from hatlit.fusion.projection import narrowed
 
 RECORDED = InputSpec(modality="imu", channels=("x", "y"), shape=(8,))
 SCALED = InputSpec(modality="imu", channels=("y",), shape=(8,), mean=(0.5,), std=(2.0,))
@@ -37,7 +38,7 @@ def samples(rows=10, seed=1):
     return torch.randn(rows, 2, 8, generator=torch.Generator().manual_seed(seed))
 
 
-def make_bank(sources=None, train_heads=False, fingerprint="rows", cache=None):
+def make_bank(sources=None, train_heads=False, fingerprint="rows", cache=None, width=0):
     return SourceBank(
         sources or make_sources(),
         ["first", "second"],
@@ -48,6 +49,7 @@ def make_bank(sources=None, train_heads=False, fingerprint="rows", cache=None):
         fingerprint,
         train_heads,
         cache=cache,
+        width=width,
     )
 
 
@@ -101,6 +103,24 @@ def test_half_the_digits_take_half_the_space_and_change_features_by_less_than_a_
     kept = [load_file(path)["features"] for path in (cache_folder() / "outputs").iterdir()]
     assert sorted(str(features.dtype) for features in kept) == ["torch.float16"] * 2 + ["torch.float32"] * 2
     assert torch.equal(make_bank()(rows).features[0], exact.features[0]), "the exact ones are still there"
+
+
+def test_wide_features_are_narrowed_alike_when_stored_and_when_asked():
+    rows = torch.arange(10)
+    whole, narrow, again = make_bank(), make_bank(width=1), make_bank(width=1)
+    assert (whole.feature_dims, narrow.feature_dims) == ((2, 2), (1, 1))
+    asked = narrow.ask(samples())
+    for wide, few, read, fresh in zip(
+        whole(rows).features, narrow(rows).features, again(rows).features, asked.features, strict=True
+    ):
+        assert torch.equal(few, narrowed(wide, 1))
+        assert torch.equal(few, read)
+        torch.testing.assert_close(few, fresh)
+    assert torch.equal(narrow(rows).probabilities, whole(rows).probabilities)
+
+
+def test_heads_that_learn_read_features_as_they_are():
+    assert make_bank(train_heads=True, width=1).feature_dims == (2, 2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -55,6 +55,16 @@ def test_the_mixers_loss_stops_at_the_students_features_unless_told_otherwise(ta
     assert reached is not detached
 
 
+def test_narrowed_features_are_what_attention_and_hint_see(task):
+    made = task(hat__mixer__feature_width=3, trainer__max_epochs=1)
+    method = run(made)
+    assert [key.in_features for key in method.mixer.keys] == [3] * len(method.bank)
+    assert method.hint.project.out_features == 3 * len(method.bank.sources)
+    fused, weights = method.explain(method.rows(made))
+    torch.testing.assert_close(fused.sum(-1), torch.ones(len(fused)))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(len(weights)))
+
+
 def test_before_the_first_write_the_student_learns_from_labels_alone(task):
     made = task(hat__injection__hint_weight=0.0)
     method, plain = HaT.build(made), METHODS.get("labels_only").build(task("labels_only"))

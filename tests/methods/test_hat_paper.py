@@ -26,6 +26,7 @@ PAPER = {
         "mixer": {
             "weights": "attention",
             "prior": "uniform",
+            "feature_width": 0,
             "dim": 32,
             "heads": 2,
             "learning_rate": 1e-3,

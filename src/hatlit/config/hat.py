@@ -22,6 +22,8 @@ class MixerConfig:
         discount_sources: whether, in the consensus, sources count less the less likely they found the labels before
             they were adapted to them.
         discount_unsure: whether, in the consensus, a source counts less for samples that it is not sure of.
+        feature_width: features of sources that are wider reach attention and hint as so many random projections of
+            them, which makes a step shorter; 0 leaves them alone, and so do heads that learn.
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
@@ -37,6 +39,7 @@ class MixerConfig:
     discount_experts: bool = True
     discount_sources: bool = True
     discount_unsure: bool = True
+    feature_width: int = 0
     dim: int = 32
     heads: int = 2
     learning_rate: float = 1e-3
@@ -47,7 +50,8 @@ class MixerConfig:
     head_pull: float = 0.1
 
     def __post_init__(self) -> None:
-        at_least("hat.mixer.", self, dim=1, heads=1, learning_rate=0, weight_decay=0, prior_weight=0, head_pull=0)
+        at_least("hat.mixer.", self, feature_width=0, dim=1, heads=1)
+        at_least("hat.mixer.", self, learning_rate=0, weight_decay=0, prior_weight=0, head_pull=0)
         if self.dim % self.heads:
             raise InputError(f"--hat.mixer.dim ({self.dim}) must be a multiple of --hat.mixer.heads ({self.heads}).")
 

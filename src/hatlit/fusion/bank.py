@@ -16,6 +16,7 @@ from hatlit.encoders.base import ROWS_A_PASS, Classifier, InputSpec, are_sound
 from hatlit.errors import InputError
 from hatlit.fusion.adapt import freeze, pull_to_start
 from hatlit.fusion.cache import cached_outputs, output_key
+from hatlit.fusion.projection import narrowed
 from hatlit.fusion.silence import be_silent
 from hatlit.selection.labels import UNKNOWN, align, to_target_classes
 
@@ -29,7 +30,7 @@ class SourceOutputs(NamedTuple):
     """What the sources say about some rows.
 
     Attributes:
-        features: one (B, feature_dim_i) a source, standardised over the training rows.
+        features: one (B, feature_dim_i) a source, standardised over the training rows; narrower where the bank says so.
         probabilities: (B, N, K) over the target's classes, also those that a source does not know (``be_silent``); rows
             sum to at most one.
     """
@@ -62,6 +63,8 @@ class SourceBank(nn.Module):
         experts: models of the target itself, with its K classes; asked like sources.
         views: (rows, channels, *shape) the training rows as the experts see them; needed where there are experts.
         cache: how the outputs are kept; as the options are when nobody changes them, where it is not given.
+        width: features that are wider are kept as so many random projections of them; 0 keeps all as they are, and so
+            do heads that learn, which read them.
 
     Attributes:
         left_out: names of those whose answers on some row are not finite or far too large; they are not asked.
@@ -84,8 +87,10 @@ class SourceBank(nn.Module):
         experts: Sequence[Classifier] = (),
         views: Tensor | None = None,
         cache: CacheConfig | None = None,
+        width: int = 0,
     ) -> None:
         super().__init__()
+        self._width = 0 if train_heads else width
         self._sources = tuple(freeze(source) for source in sources)
         self._experts = tuple(freeze(expert) for expert in experts)
         self._recorded = recorded
@@ -96,13 +101,13 @@ class SourceBank(nn.Module):
 
         def compute(places: list[int]) -> list[dict[str, Tensor]]:
             outputs = run([self._sources[place] for place in places], samples, recorded)
-            return [_standardised(one["features"], one["logits"], dtype) for one in outputs]
+            return [_kept_of(one, self._width, dtype) for one in outputs]
 
-        form = f"standardised, {cache.dtype}"
+        form = f"standardised, {cache.dtype}" + (f", {self._width} wide" if self._width else "")
         keys = [output_key(source, recorded, rows_fingerprint, form) for source in self._sources]
         entries = cached_outputs(keys, compute, map_above=limit)
         of_experts = self._ask_experts(views)
-        entries += [_standardised(one["features"], one["logits"], dtype) for one in of_experts]
+        entries += [_kept_of(one, self._width, dtype) for one in of_experts]
         sound = [number for number, entry in enumerate(entries) if _is_sound(entry)]
         self.left_out = self._leave_out([names[number] for number in range(len(entries)) if number not in sound], names)
         self._sources = tuple(self._sources[number] for number in sound if number < len(sources))
@@ -110,7 +115,7 @@ class SourceBank(nn.Module):
         entries = [entries[number] for number in sound]
         self.names = tuple(names[number] for number in sound)
         self.columns = tuple(columns[number] for number in sound)
-        self.feature_dims = tuple(member.feature_dim for member in self.members)
+        self.feature_dims = tuple(entry["features"].shape[-1] for entry in entries)
         self.heads = nn.ModuleList(copy.deepcopy(member.head) for member in self.members) if train_heads else None
         if self.heads is not None:
             self.heads.requires_grad_(True)
@@ -212,7 +217,7 @@ class SourceBank(nn.Module):
         return be_silent(torch.stack(answers, dim=1), known.to(answers[0].device))
 
     def _standardise(self, features: Tensor, number: int) -> Tensor:
-        return (features - self._kept("mean", number)) / self._kept("std", number)
+        return narrowed((features - self._kept("mean", number)) / self._kept("std", number), self._width)
 
     def _keep_features(self, features: list[Tensor], limit: int) -> None:
         """Keeps what is to be looked up: large ones, one a source, on disk, and all others side by side in memory."""
@@ -245,10 +250,12 @@ def _is_sound(outputs: dict[str, Tensor]) -> bool:
     return bool(finite and all(are_sound(features, logits).all() for features, logits in portions))
 
 
-def _standardised(features: Tensor, logits: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+def _kept_of(outputs: dict[str, Tensor], width: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """What is kept of a source's outputs; features (rows, feature_dim) get mean 0 and variance 1, kept as well."""
+    features = outputs["features"]
     mean, std = features.mean(0), features.std(0, correction=0).clamp_min(SMALLEST_STD)
-    return {"features": ((features - mean) / std).to(dtype), "mean": mean, "std": std, "logits": logits}
+    kept = narrowed((features - mean) / std, width)
+    return {"features": kept.to(dtype), "mean": mean, "std": std, "logits": outputs["logits"]}
 
 
 @torch.no_grad()

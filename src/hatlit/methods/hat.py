@@ -137,7 +137,8 @@ class HaT(StudentMethod):
         config = task.config.hat
         student = task.new_student()
         blends = blends_of(task)
-        bank = frozen_bank(task, config.mixer.train_heads, own_experts(task, config.experts), blends)
+        experts = own_experts(task, config.experts)
+        bank = frozen_bank(task, config.mixer.train_heads, experts, blends, config.mixer.feature_width)
         rows = task.target.rows(student.input_spec, blends=blends)
         asks_voices = config.mixer.discount_sources and config.mixer.prior == "consensus"
         voices = voices_of_sources(task) if asks_voices else None

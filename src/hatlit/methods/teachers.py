@@ -34,7 +34,11 @@ UNLABELLED_ROWS = 4096
 
 
 def frozen_bank(
-    task: TransferTask, train_heads: bool = False, experts: Sequence[Classifier] = (), blends: Blends = NO_BLENDS
+    task: TransferTask,
+    train_heads: bool = False,
+    experts: Sequence[Classifier] = (),
+    blends: Blends = NO_BLENDS,
+    width: int = 0,
 ) -> SourceBank:
     """Adapts the selected sources as ``adapt`` says, freezes them, and computes their outputs on the training rows.
 
@@ -43,6 +47,7 @@ def frozen_bank(
         train_heads: whether copies of the heads learn later.
         experts: the target's own models, which are asked as well.
         blends: of the training rows, about which all are asked, too.
+        width: wider features are kept as so many random projections of them, if it is not 0.
     """
     target = task.target
     known_by = f"{target.rows_fingerprint}{blends if blends.count else ''}"
@@ -60,6 +65,7 @@ def frozen_bank(
             experts=experts,
             views=target.view(experts[0].input_spec, blends=blends) if experts else None,
             cache=task.config.cache,
+            width=width,
         )
 
 
