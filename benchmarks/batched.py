@@ -31,6 +31,7 @@ from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
 from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import METHODS, StudentMethod
+from measured import measured_now
 from quick import parse_fast
 
 #: Defaults of --fast.
@@ -157,7 +158,8 @@ def main(words: Sequence[str]) -> int:
             rows += times(setting, method, student, config)
     display.table("milliseconds a step of one target (median)", [shown(row) for row in rows])
     if config.out:
-        write_atomically(Path(config.out), as_json(rows))
+        facts = {"rows_of_a_target": config.rows, "repeats": config.repeats, "threads": config.threads}
+        write_atomically(Path(config.out), as_json({**measured_now(), **facts, "rows": rows}))
     return 0
 
 

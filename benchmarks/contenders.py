@@ -30,7 +30,7 @@ from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
 from hatlit.fusion.mixer import CrossAttentionMixer, fuse, log_prior, mixer_loss
 from hatlit.injection.losses.distillation import distillation
-from hatlit.methods.base import METHODS, SelectedSource, TransferTask
+from hatlit.methods.base import METHODS, SelectedSource, TransferMethod, TransferTask
 from hatlit.types import UNLABELLED
 
 CLASSES = tuple(f"class-{number}" for number in range(8))
@@ -150,11 +150,11 @@ def hat_by_hand(setting: Setting, count: int) -> float:
     return by_hand(step, setting.batches[:count])
 
 
-def hat(setting: Setting, count: int, name: str = "hat") -> float:
-    """hatlit: what ``hatlit train`` does with views that stay as they are, metrics and checkpoint; a whole pass."""
-    method = METHODS.get(name).build(setting.task)
+def of_method(kind: type[TransferMethod], task: TransferTask) -> float:
+    """Seconds a step of a method as ``hatlit train`` runs it, with views that stay as they are; a whole pass."""
+    method = kind.build(task)
     marks = Marks()
-    data = TargetDataModule(method.rows(setting.task), BATCH, seed=0)
+    data = TargetDataModule(method.rows(task), BATCH, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [marks, LastCheckpoint(Path(folder) / "last.ckpt", 10, print)]
         trainer = make_trainer(
@@ -164,9 +164,14 @@ def hat(setting: Setting, count: int, name: str = "hat") -> float:
     return marks.last / data.steps_per_epoch
 
 
+def hat(setting: Setting, count: int) -> float:
+    """HaT in hatlit, with metrics and checkpoint."""
+    return of_method(METHODS.get("hat"), setting.task)
+
+
 def hatlit_kd(setting: Setting, count: int) -> float:
     """hatlit's plain distillation, the same work as that of the other tools: labels, and the mean of the sources."""
-    return hat(setting, count, name="kd")
+    return of_method(METHODS.get("kd"), setting.task)
 
 
 def textbrewer(setting: Setting, count: int, cached: bool = False) -> float:

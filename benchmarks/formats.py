@@ -38,6 +38,7 @@ from hatlit.methods.hat import HaT
 from hatlit.options import parse
 from hatlit.selection.protocol import select
 from hatlit.zoo.store import Zoo
+from measured import measured_now
 
 ON_CPU = TrainerConfig(accelerator="cpu")
 
@@ -171,7 +172,7 @@ def main(words: list[str]) -> int:
     display.table(f"{config.targets} targets, {config.sources} sources in the zoo", table_of(runs))
     if config.out:
         figures = {way: [asdict(one) for one in several] for way, several in runs.items()}
-        write_atomically(Path(config.out), as_json({"runs": figures}))
+        write_atomically(Path(config.out), as_json({**measured_now(), "runs": figures}))
     return 0
 
 

@@ -8,12 +8,9 @@ the figures say how long steps wait for threads whose cores are taken.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,6 +26,7 @@ from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 from hatlit.students.budget import WORTH_THREADS
 from hatlit.students.skeletons import Skeleton, skeletons
+from measured import measured_now
 
 ROOT = Path(__file__).parents[1]
 BATCH, CLASSES = 32, 10
@@ -104,8 +102,7 @@ def main(words: list[str]) -> int:
         for row in sorted(rows, key=lambda row: row["operations"])
     ]
     display.table(f"a training step on {BATCH} rows", shown)
-    facts = {"date": str(datetime.now(UTC).date()), "cores": os.cpu_count(), "threads": threads}
-    facts |= {"torch": version("torch"), "hatlit": version("hatlit"), "batch": BATCH}
+    facts = {**measured_now(), "threads": threads, "batch": BATCH}
     write_atomically(Path(config.out), as_json(facts | {"rows": rows}))
     display.say(f"wrote {config.out}")
     return 0

@@ -12,12 +12,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +32,7 @@ from hatlit.errors import InputError
 from hatlit.experiments.display import Display
 from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.files import as_json, write_atomically
+from measured import measured_now
 from quick import parse_fast
 
 RESULTS = Path(__file__).parent / "results"
@@ -143,16 +142,11 @@ def summary_of(taken: dict[str, dict[str, list[float]]], config: ThroughputConfi
         },
         "medians": medians,
         "spread": {name: {one: [min(all_), max(all_)] for one, all_ in each.items()} for name, each in taken.items()},
-        "date": str(datetime.now(UTC).date()),
+        **measured_now(),
         "rows": config.rows,
         "patience": config.patience,
         "repeats": config.repeats,
         "threads": config.threads,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "lightning": version("lightning"),
-        "hatlit": version("hatlit"),
         **{rival: version(rival) for rival in ("textbrewer", "torchdistill") if rival in rivals},
     }
 

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -30,7 +29,6 @@ from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.experiments.environment import versions
 from hatlit.experiments.fitting import planned_epochs
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.train import train_for
@@ -39,6 +37,7 @@ from hatlit.methods.base import METHODS, TransferTask
 from hatlit.options import parse
 from hatlit.stopwatch import Stopwatch
 from hatlit.threads import one_thread
+from measured import measured_now
 
 #: The stage that all others are compared with.
 ALONE = "the student alone: training"
@@ -169,8 +168,8 @@ def main(words: list[str]) -> int:
     display.say(f"scripts/train.py --help takes {started:.2f} s, the median of {STARTS}")
     if config.out:
         spread = {stage: [min(taken), max(taken)] for stage, taken in runs.items()}
-        facts = {"date": str(datetime.now(UTC).date()), **versions(), "cores": os.cpu_count(), "load_before": load}
-        facts |= {"sources": config.sources, "repeats": config.repeats, "start": started}
+        facts = {**measured_now(), "load_before": load, "start": started}
+        facts |= {"sources": config.sources, "repeats": config.repeats}
         write_atomically(Path(config.out), as_json({**facts, "seconds": seconds, "spread": spread}))
     return 0
 

@@ -1,0 +1,135 @@
+"""What is a step of HaT made of? Times it with one part after the other, from the student alone to all of HaT.
+
+    python benchmarks/step.py
+
+Each row of a table has all that the row above has, and one part more; the last one is HaT with narrower features. All
+take turns, with the same student, sources, rows, batches and threads; what is timed is a pass over the rows, behind one
+that warms up.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from contenders import Setting, of_method, student_alone
+from hatlit.config import Names, TrainConfig, names
+from hatlit.config.checks import at_least
+from hatlit.errors import InputError
+from hatlit.experiments.display import Display
+from hatlit.files import as_json, write_atomically
+from hatlit.methods.base import METHODS, StudentMethod, TransferMethod
+from hatlit.options import parse
+from measured import measured_now
+
+RESULTS = Path(__file__).parent / "results"
+
+HAT = METHODS.get("hat")
+
+#: Methods and options, by what comes along with them; each of the first has all that stands before it.
+PARTS: dict[str, tuple[type[TransferMethod], Sequence[str]]] = {
+    "+ Lightning": (StudentMethod, []),
+    "+ what sources say (`kd`)": (METHODS.get("kd"), []),
+    "+ fusion, experts, dictionary, blends": (
+        HAT,
+        ["--hat.mixer.weights", "prior", "--hat.injection.hint_weight", "0"],
+    ),
+    "+ attention": (HAT, ["--hat.injection.hint_weight", "0"]),
+    "+ hints: all of HaT": (HAT, []),
+    "all of HaT, features 128 wide at most": (HAT, ["--hat.mixer.feature_width", "128"]),
+}
+
+#: What all of it is compared with.
+FLOOR = "student alone, plain PyTorch"
+
+
+@dataclass
+class StepConfig:
+    """Times a step of HaT part by part.
+
+    Args:
+        sources: encoders of the sources, or 30k, 1M and 20M parameters; each is a table.
+        num_sources: how many sources.
+        rows: samples of the target.
+        repeats: how often everything is timed, in turns.
+        threads: of torch.
+        out: JSON file for the figures.
+    """
+
+    sources: Names = "30k,1M,20M,timm:mobilenetv3_small_100"
+    num_sources: int = 5
+    rows: int = 512
+    repeats: int = 7
+    threads: int = 1
+    out: str = str(RESULTS / "step.json")
+
+    def __post_init__(self) -> None:
+        self.sources = names(self.sources)
+        at_least("", self, num_sources=1, rows=200, repeats=1, threads=1)
+
+
+def milliseconds(setting: Setting, config: StepConfig) -> dict[str, list[float]]:
+    """Milliseconds a step, once a repeat, by the part that was added last."""
+    taken: dict[str, list[float]] = {one: [] for one in (FLOOR, *PARTS)}
+    for _ in range(config.repeats):
+        taken[FLOOR].append(1000 * student_alone(setting, len(setting.batches)))
+        for part, (kind, words) in PARTS.items():
+            options = parse(TrainConfig, "train", "", ["--modality", setting.task.config.modality, *words])
+            options.adapt.steps = 0  # before training, and so no part of a step
+            taken[part].append(1000 * of_method(kind, replace(setting.task, config=options)))
+    return taken
+
+
+def table(taken: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """A row a part: what a step takes with it, in milliseconds and in units of the student alone."""
+    floor = median(taken[FLOOR])
+    return [
+        {
+            "a step with": part,
+            "ms": f"{median(all_):.2f}",
+            "of the student alone": f"{median(all_) / floor:.2f}",
+        }
+        for part, all_ in taken.items()
+    ]
+
+
+def main(words: list[str]) -> int:
+    """Prints a table for each kind of source and writes the figures."""
+    display, found = Display(), {}
+    try:
+        config = parse(StepConfig, "step", "What is a step of HaT made of?", words)
+        torch.set_num_threads(config.threads)
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ["HATLIT_CACHE"] = cache
+            for size in config.sources:
+                setting = Setting(f"np{config.num_sources}_{size}", config.num_sources, size, config.rows)
+                taken = found[setting.name] = milliseconds(setting, config)
+                display.table(f"{config.num_sources} sources: {size}", table(taken))
+    except InputError as error:
+        print(f"step: {error}", file=sys.stderr)
+        return 2
+    figures = {
+        "medians": {name: {part: median(all_) for part, all_ in taken.items()} for name, taken in found.items()},
+        "spread": {
+            name: {part: [min(all_), max(all_)] for part, all_ in taken.items()} for name, taken in found.items()
+        },
+        **measured_now(),
+        "rows": config.rows,
+        "repeats": config.repeats,
+        "threads": config.threads,
+    }
+    write_atomically(Path(config.out), as_json(figures))
+    display.say(f"wrote {config.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
