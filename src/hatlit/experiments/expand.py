@@ -120,32 +120,42 @@ def expand(config: ExpandConfig, display: Display, words: Sequence[str] = ()) ->
             _publish(came, folder, zoo, data)
             rows += came
             folder.write("results.csv", as_csv(rows))
-        summary = {
-            "data": data.name,
-            "is_demo": data.is_demo,
-            "modality": config.modality,
-            "method": config.method,
-            "labels": labels_of(config),
-            "seed": config.seed,
-            "students_may_be_selected": config.selection.students,
-            "initial": [domain.name for domain in plan.initial] or config.zoo,
-            "command": shlex.join(["hatlit", "expand", *words]),
-            "date": str(datetime.now(UTC).date()),
-            "versions": versions(),
-            "data_fingerprint": data.fingerprint[:16],
-            **summarise(rows, {card.id: card for card in zoo.cards()}),
-            "growth": growth(
-                [row for row in rows if not row["failed"]],
-                {card.id: card for card in zoo.cards() if card.round <= rows[-1]["round"]},
-            ),
-        }
-        summary["finding"] = finding(summary)
+        summary = _summary(rows, {card.id: card for card in zoo.cards()}, data, plan, config, words)
         folder.write_json("expansion.json", summary)
         write_expansion(folder.path, summary, rows)
     display.table(f"{data.name}: a fleet that grows", round_table(summary))
     display.say(summary["finding"])
     display.say(f"The report is {folder.path / 'report.html'}")
     return summary
+
+
+def _summary(
+    rows: Sequence[Row],
+    cards: Mapping[str, Card],
+    data: DomainSet,
+    plan: Plan,
+    config: ExpandConfig,
+    words: Sequence[str],
+) -> dict[str, Any]:
+    """What ``expansion.json`` holds."""
+    known = {name: card for name, card in cards.items() if card.round <= rows[-1]["round"]}
+    summary = {
+        "data": data.name,
+        "is_demo": data.is_demo,
+        "modality": config.modality,
+        "method": config.method,
+        "labels": labels_of(config),
+        "seed": config.seed,
+        "students_may_be_selected": config.selection.students,
+        "initial": [domain.name for domain in plan.initial] or config.zoo,
+        "command": shlex.join(["hatlit", "expand", *words]),
+        "date": str(datetime.now(UTC).date()),
+        "versions": versions(),
+        "data_fingerprint": data.fingerprint[:16],
+        **summarise(rows, cards),
+        "growth": growth([row for row in rows if not row["failed"]], known),
+    }
+    return summary | {"finding": finding(summary)}
 
 
 def plan_rounds(data: DomainSet, given: Zoo | None, config: ExpandConfig) -> Plan:

@@ -120,18 +120,10 @@ def train_for(
         if folder.is_done:  # by another process, for which this one has waited
             return _show_again(folder, display)
         if is_first_process():
-            folder.start(config)
-            folder.write_json("environment.json", environment())
-            folder.write_json("selection.json", selection.as_dict() if selection else {})
+            _begin(folder, config, selection)
         task = TransferTask(target, student_spec, selected(selection), config, recordings)
-        if config.student == AUTO:
-            with clock("ranking of students"):
-                task = with_best_student(task, folder, display)
-            if not METHODS.get(config.method).needs_sources:  # they were asked for the student's sake alone
-                task, selection = replace(task, sources=()), None
-        if config.tune:
-            with clock("tuning"):
-                task = replace(task, config=tuned(task, folder, display))
+        task = _with_choices(task, folder, display, clock)
+        selection = selection if task.sources else None  # they may have been asked for the student's sake alone
         alone = one_of_many or config.method == BESIDE or not len(target.split.test) or not len(target.split.labelled)
         plain = None if alone else _run_beside(task, folder, display, clock)
         wandb = _start_wandb(config, folder, display)
@@ -150,6 +142,25 @@ def train_for(
         folder.finish()
     display.say(f"Everything is in {folder.path}")
     return _show(result, display)
+
+
+def _begin(folder: RunFolder, config: TrainConfig, selection: Selection | None) -> None:
+    folder.start(config)
+    folder.write_json("environment.json", environment())
+    folder.write_json("selection.json", selection.as_dict() if selection else {})
+
+
+def _with_choices(task: TransferTask, folder: RunFolder, display: Display, clock: Stopwatch) -> TransferTask:
+    """The task with the student and the options that the run is to choose by itself."""
+    if task.config.student == AUTO:
+        with clock("ranking of students"):
+            task = with_best_student(task, folder, display)
+        if not METHODS.get(task.config.method).needs_sources:
+            task = replace(task, sources=())
+    if task.config.tune:
+        with clock("tuning"):
+            task = replace(task, config=tuned(task, folder, display))
+    return task
 
 
 def _keep(
