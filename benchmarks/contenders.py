@@ -8,7 +8,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +31,7 @@ from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
 from hatlit.fusion.mixer import CrossAttentionMixer, fuse, log_prior, mixer_loss
 from hatlit.injection.losses.distillation import distillation
 from hatlit.methods.base import METHODS, SelectedSource, TransferMethod, TransferTask
+from hatlit.options import parse
 from hatlit.types import UNLABELLED
 
 CLASSES = tuple(f"class-{number}" for number in range(8))
@@ -169,6 +170,12 @@ def hat(setting: Setting, count: int) -> float:
     return of_method(METHODS.get("hat"), setting.task)
 
 
+def hat_as_published(setting: Setting, count: int) -> float:
+    """HaT in hatlit as it is published (``hat_paper``), the same work as that of HaT by hand, and a dictionary."""
+    config = parse(TrainConfig, "train", "", ["--modality", setting.task.config.modality, "--method", "hat_paper"])
+    return of_method(METHODS.get("hat_paper"), replace(setting.task, config=config))
+
+
 def hatlit_kd(setting: Setting, count: int) -> float:
     """hatlit's plain distillation, the same work as that of the other tools: labels, and the mean of the sources."""
     return of_method(METHODS.get("kd"), setting.task)
@@ -303,5 +310,14 @@ def by_hand(step: Callable[[Tensor, Tensor], None], batches: Sequence[tuple[Tens
 
 CONTENDERS: dict[str, Contender] = {
     one.__name__: one
-    for one in (student_alone, hat, hat_by_hand, hatlit_kd, textbrewer, textbrewer_cached, torchdistill)
+    for one in (
+        student_alone,
+        hat,
+        hat_as_published,
+        hat_by_hand,
+        hatlit_kd,
+        textbrewer,
+        textbrewer_cached,
+        torchdistill,
+    )
 }

@@ -1,0 +1,48 @@
+"""What stacking students saves: both ways do the same work, and the figures are written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def stacking(program, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    return program("stacking")
+
+
+def test_both_ways_come_to_the_same_gradients(stacking):
+    torch.manual_seed(0)
+    modules = [torch.nn.Linear(3, 2) for _ in range(2)]
+    views = [torch.randn(4, 3).requires_grad_() for _ in modules]
+    one_by_one, together = stacking.ways(modules, views)
+    one_by_one()
+    alone = [module.weight.grad.clone() for module in modules]
+    stacked, _ = torch.func.stack_module_state(modules)
+    together()
+    expected = [view.sum(0).expand(2, 3) for view in views]
+    for grad, right in zip(alone, expected, strict=True):
+        torch.testing.assert_close(grad, right.detach())
+    assert stacked["weight"].shape == (2, 2, 3)
+
+
+def test_layers_are_timed_and_written(stacking, tmp_path, capsys):
+    out = tmp_path / "stacking.json"
+    assert stacking.main(["--students", "cnn_nano", "--targets", "2", "--repeats", "1", "--out", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert [row["part"] for row in figures["rows"]] == [
+        "forward and backward",
+        "convolutions",
+        "group norm and GELU",
+        "augmentation",
+    ]
+    assert all(row["one by one"] > 0 and row["stacked"] > 0 for row in figures["rows"])
+    assert "cnn_nano" in capsys.readouterr().out
+
+
+def test_what_cannot_be_is_refused(stacking, capsys):
+    assert stacking.main(["--targets", "0"]) == 2
+    assert capsys.readouterr().err.startswith("stacking: --targets must be at least 1")
