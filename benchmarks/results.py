@@ -14,7 +14,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.document import Table
-from hatlit.experiments.summary import finding, preparation, summarise, summary_table
+from hatlit.experiments.summary import finding, is_variant, preparation, summarise, summary_table
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
@@ -38,6 +38,9 @@ from sections import DATA, ROOT, SECTIONS, Section
 
 #: How many labels: few is one a class (text: ten), and a share.
 LABELS = {"few": "", "5%": "0.05"}
+
+#: What stands beside variants of HaT that have fewer seeds than all others: HaT, and the ends of the gap.
+BESIDE_VARIANTS = ("labels_only", "all_labels", "hat")
 
 HEAD = """# Results
 
@@ -89,7 +92,7 @@ class ResultsConfig:
         methods: which methods; all means every one that is registered.
         labels: few (one a class, text ten), 5% (a twentieth of the training samples), or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
-        seeds: how many seeds, from 0 on; fewer where a run takes long.
+        seeds: how many seeds, from 0 on; for variants of HaT fewer where a run takes long.
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
         run: whether what is not kept is run; if not, the page says what is missing.
@@ -147,7 +150,7 @@ def main(words: list[str]) -> int:
     )
     same = {one: [level for level in config.labels if level not in levels[one]] for one in found}
     missing = {one: [level for level, comparison in made[one].items() if not comparison] for one in found}
-    sections = [section_of(one, summaries[one], same[one], missing[one]) for one in found]
+    sections = [section_of(one, several[one], same[one], missing[one]) for one in found]
     seen = {one: several for one, several in summaries.items() if not one.unseen}
     unseen = {one: several for one, several in summaries.items() if one.unseen}
     glance = [overview(seen), one_for_all(seen), confirmation(unseen)]
@@ -191,6 +194,11 @@ def folder_of(section: Section, level: str, config: ResultsConfig) -> Path:
     return Path(config.out) / f"{section.name}-{level.strip('%')}"
 
 
+def kept_file(section: Section, level: str, config: ResultsConfig) -> Path:
+    """Where the figures of one comparison are kept."""
+    return Path(config.kept) / f"{folder_of(section, level, config).name}.csv"
+
+
 def levels_of(section: Section, config: ResultsConfig) -> list[str]:
     """The levels to run: those asked for, without one that draws the very labels of another."""
     drawn: list[Labels] = []
@@ -224,18 +232,44 @@ class Comparison:
     Attributes:
         summary: as in ``summary.json``, as far as the page needs it.
         rows: the runs behind it.
+        variants: HaT beside its variants, where these have fewer seeds than all others.
     """
 
     summary: dict[str, Any]
     rows: list[Row]
+    variants: dict[str, Any] | None = None
 
 
 def comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
     """Runs what is not kept of one comparison, and describes all of it; None where nothing is kept or to be run."""
+    fewest, variants = section.seeds_of_variants or config.seeds, _unfinished_variants(section, level, config)
+    if config.seeds <= fewest or not variants:
+        return _comparison_of(section, level, config, display)
+    others = replace(config, methods=[one for one in config.methods if one not in variants])
+    whole = _comparison_of(section, level, others, display)
+    beside = [one for one in config.methods if one in BESIDE_VARIANTS]
+    apart = replace(config, methods=[*beside, *variants], seeds=fewest, out=f"{config.out}/variants")
+    few = _comparison_of(section, level, apart, display)
+    if whole is None or few is None:
+        return whole
+    there = set(variants) & set(few.summary["methods"])
+    missing = [*whole.summary["missing"], *(one for one in variants if one not in there)]
+    rows = [*whole.rows, *(row for row in few.rows if row["method"] in there)]
+    return Comparison(whole.summary | {"missing": missing}, rows, few.summary if there else None)
+
+
+def _unfinished_variants(section: Section, level: str, config: ResultsConfig) -> list[str]:
+    """The variants of HaT that are asked for and not kept with all seeds."""
+    labels = drawn_labels(settings_of(section, level, config, ["hat"])[0]["hat"])
+    rows = kept_runs(kept_file(section, level, config), labels)
+    return list(filter(is_variant, missing_methods(config.methods, rows, labels)))
+
+
+def _comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
     settings, words = settings_of(section, level, config, config.methods)
     one = settings[config.methods[0]]
     labels = drawn_labels(one)
-    page = Path(config.kept) / f"{folder_of(section, level, config).name}.csv"
+    page = kept_file(section, level, config)
     rows = kept_runs(page, labels)
     missing = missing_methods(config.methods, rows, labels)
     if missing and config.run:
@@ -266,9 +300,8 @@ def settings_of(
     """The options of one comparison, by method, and the command line that they come from."""
     data = ["--data.name", "arrays", "--data.root", str(DATA / section.file)] if section.file else []
     few = ["--labels.per_class", str(section.per_class)]
-    seeds = min(config.seeds, section.most_seeds or config.seeds)
     words = [
-        *("--modality", section.modality, *data, *section.more, "--seeds", str(seeds)),
+        *("--modality", section.modality, *data, *section.more, "--seeds", str(config.seeds)),
         *("--out", str(folder_of(section, level, config)), "--methods", ",".join(methods)),
         *(["--labels.fraction", LABELS[level]] if LABELS[level] else few),
     ]
@@ -301,12 +334,18 @@ def recordings() -> str:
     return RECORDINGS.format(table=Table(rows).markdown())
 
 
-def section_of(section: Section, summaries: list[dict[str, Any]], same: Sequence[str], missing: Sequence[str]) -> str:
+def section_of(section: Section, made: Sequence[Comparison], same: Sequence[str], missing: Sequence[str]) -> str:
     """The comparisons on one data set, without levels that are missing or the same labels as one that is there."""
     parts = [f"## {section.title}", section.note]
     parts += [f"{level} of the training samples are the same labelled rows, and so the same runs." for level in same]
-    for summary in summaries:
+    for comparison in made:
+        summary, variants = comparison.summary, comparison.variants
         parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"], preparation(summary)]
+        parts += (
+            [f"Beside its variants: {title_of(variants)}", Table(summary_table(variants)).markdown()]
+            if variants
+            else []
+        )
         parts += (
             [f"Not run here: {', '.join(f'`{name}`' for name in summary['missing'])}."] if summary["missing"] else []
         )

@@ -81,7 +81,7 @@ class TransferConfig:
         methods: which methods; labels_only, all_labels and hat are needed.
         labels: few (one a class, text ten), 5%, or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
-        seeds: how many seeds, from 0 on; fewer where a run takes long.
+        seeds: how many seeds, from 0 on; for variants of HaT fewer where a run takes long.
         fast: three targets and one seed of three quick sets, and a page in `runs/transfer-fast`, save where other
             options say otherwise.
         out: folder that keeps the runs.
