@@ -68,12 +68,14 @@ class Setting:
         num_sources: how many sources.
         size: one of ``SIZES``, or an encoder in the registry.
         rows: samples of the target.
+        student: its architecture; empty for the one that hatlit takes by itself.
     """
 
     name: str
     num_sources: int
     size: str
     rows: int
+    student: str = ""
 
     @cached_property
     def target(self) -> TargetData:
@@ -100,7 +102,7 @@ class Setting:
     @cached_property
     def task(self) -> TransferTask:
         """The task as ``hatlit train`` would put it, with its defaults; no time goes into adaptation."""
-        config = TrainConfig(modality=self.target.spec.modality)
+        config = TrainConfig(modality=self.target.spec.modality, student=self.student)
         config.adapt.steps = 0
         chosen = [SelectedSource(str(n), "source", model, CLASSES) for n, model in enumerate(self.sources)]
         return TransferTask(self.target, self.target.spec, chosen, config)

@@ -57,6 +57,7 @@ class StepConfig:
 
     Args:
         sources: encoders of the sources, or 30k, 1M and 20M parameters; each is a table.
+        students: architectures of the student, each a table; empty for the one that hatlit takes by itself.
         num_sources: how many sources.
         rows: samples of the target.
         repeats: how often everything is timed, in turns.
@@ -65,6 +66,7 @@ class StepConfig:
     """
 
     sources: Names = "30k,1M,20M,timm:mobilenetv3_small_100"
+    students: Names = ""
     num_sources: int = 5
     rows: int = 512
     repeats: int = 7
@@ -72,8 +74,23 @@ class StepConfig:
     out: str = str(RESULTS / "step.json")
 
     def __post_init__(self) -> None:
-        self.sources = names(self.sources)
+        self.sources, self.students = names(self.sources), names(self.students) or [""]
         at_least("", self, num_sources=1, rows=200, repeats=1, threads=1)
+
+
+def settings_of(config: StepConfig) -> list[Setting]:
+    """What the options ask for; a name says how many sources of what size, and the student where it is chosen."""
+    return [
+        Setting(
+            "_".join(filter(None, (f"np{config.num_sources}", size, student))),
+            config.num_sources,
+            size,
+            config.rows,
+            student,
+        )
+        for size in config.sources
+        for student in config.students
+    ]
 
 
 def milliseconds(setting: Setting, config: StepConfig) -> dict[str, list[float]]:
@@ -83,6 +100,7 @@ def milliseconds(setting: Setting, config: StepConfig) -> dict[str, list[float]]
         taken[FLOOR].append(1000 * student_alone(setting, len(setting.batches)))
         for part, (kind, words) in PARTS.items():
             options = parse(TrainConfig, "train", "", ["--modality", setting.task.config.modality, *words])
+            options.student = setting.student
             options.adapt.steps = 0  # before training, and so no part of a step
             taken[part].append(1000 * of_method(kind, replace(setting.task, config=options)))
     return taken
@@ -109,10 +127,9 @@ def main(words: list[str]) -> int:
         torch.set_num_threads(config.threads)
         with tempfile.TemporaryDirectory() as cache:
             os.environ["HATLIT_CACHE"] = cache
-            for size in config.sources:
-                setting = Setting(f"np{config.num_sources}_{size}", config.num_sources, size, config.rows)
+            for setting in settings_of(config):
                 taken = found[setting.name] = milliseconds(setting, config)
-                display.table(f"{config.num_sources} sources: {size}", table(taken))
+                display.table(setting.name, table(taken))
     except InputError as error:
         print(f"step: {error}", file=sys.stderr)
         return 2
