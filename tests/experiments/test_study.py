@@ -263,3 +263,15 @@ def test_a_second_call_repeats_no_run_and_another_study_keeps_out(study, tmp_pat
     capsys.readouterr()
     assert main(["study", "mixer", "--out", str(folder)]) == 2
     assert "holds something else than the study 'mixer'; choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("count", "weakened"), [(1, "nothing here is decided"), (4, "Fewer than 5 targets decide nothing"), (5, "")]
+)
+def test_a_finding_says_where_too_few_targets_decide_nothing(people, display, count, weakened):
+    from hatlit.experiments.study import StudyTask, whole_finding
+
+    config = StudyConfig()
+    task = StudyTask(config, lambda method: config, people, people, [f"p{number}" for number in range(count)], display)
+    told = whole_finding("It is so.", task)
+    assert told.endswith("It is so.") if not weakened else weakened in told

@@ -20,6 +20,7 @@ from hatlit.experiments.compare import choose_targets
 from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.report.drawing import as_png, shorten
+from hatlit.experiments.summary import FEWEST_TARGETS
 from hatlit.files import COMMAND, refuse_unwritable, save_words, saved_words, write_atomically
 from hatlit.options import option_names, parse
 from hatlit.registry import Registry
@@ -199,8 +200,12 @@ def changed_options(config: StudyConfig) -> Iterator[str]:
 
 def whole_finding(finding: str, task: StudyTask) -> str:
     """The finding of a study with where it was made, and what weakens it."""
-    alone = " A single target has no interval, so nothing here is decided." if len(task.targets) == 1 else ""
-    return f"On {task.where}: {finding}{alone}"
+    count, weakened = len(task.targets), ""
+    if count == 1:
+        weakened = " A single target has no interval, so nothing here is decided."
+    elif count < FEWEST_TARGETS:
+        weakened = f" Fewer than {FEWEST_TARGETS} targets decide nothing: intervals over {count} are too narrow."
+    return f"On {task.where}: {finding}{weakened}"
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -28,10 +28,11 @@ class CAMKD(DistillingMethod):
     label the sources count alike.
 
     Conventions: N − 1 makes the weights of a row sum to one, as in the paper, and the loss is a mean over the rows; the
-    paper's code divides by the number of sources once more. A single source has weight one. Cross-entropy is that of
-    the source's own softmax, so a source that does not know the class has hardly any weight. The weights are constants:
-    the student is taught by them, not for them. As in all methods here, what the sources say is averaged before it is
-    softened, and the divergence has the factor T².
+    paper's code divides by the number of sources once more. A single source has weight one. Cross-entropy on
+    predictions is that of what the bank says for a source, which puts the others' word for classes that it does not
+    know; in the loss on features a source that does not know the class has hardly any weight. The weights are
+    constants: the student is taught by them, not for them. As in all methods here, what the sources say is averaged
+    before it is softened, and the divergence has the factor T².
 
     Args:
         student: untrained, with K outputs.

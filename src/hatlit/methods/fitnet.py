@@ -24,7 +24,8 @@ class FitNet(DistillingMethod):
 
     Args:
         student: untrained, with K outputs.
-        bank: the frozen sources with their outputs on the training rows, the best first; the others stay silent.
+        bank: the frozen sources with their outputs on the training rows, the best first; the others are heard only
+            about classes that the best does not know.
         config: how much the source's word and features weigh.
         optimizer: how the student learns.
     """

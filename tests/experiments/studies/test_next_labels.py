@@ -47,6 +47,28 @@ def test_finding(rows):
     )
 
 
+def test_what_failed_before_anything_more_was_labelled_is_told(rows, failed):
+    lost = {**failed, "method": "coverage", "value": "10", "accuracy_before": None}
+    assert NextLabels().finding([*rows, lost]) == f"{NextLabels().finding(rows)} 1 of 13 runs failed and are left out."
+
+
+def test_a_first_run_that_fails_is_a_row_for_each_that_was_to_follow(task, failed, monkeypatch):
+    from hatlit.experiments.studies import next_labels as module
+
+    whole = {**failed, "target": "t1", "accuracy": 0.5, "failed": "", "run": "there"}
+    monkeypatch.setattr(module, "run_variants", lambda task, methods, variants: [failed, whole])
+    monkeypatch.setattr(module, "_with_more_labels", lambda task, row, values: [(("random", 5), row["run"])])
+    monkeypatch.setattr(
+        module, "run_plans", lambda task, plans: [{**whole, "value": "5"} for _, runs in plans for _ in runs]
+    )
+    rows = NextLabels().measure(task(), [5])
+    told = [(row["method"], row["target"], row["value"], row["accuracy_before"], bool(row["failed"])) for row in rows]
+    assert ("random", "t1", "5", 0.5, False) in told
+    lost = [row for row in told if row[-1]]
+    assert sorted(row[0] for row in lost) == sorted(module.RANKINGS.names())
+    assert {row[1:] for row in lost} == {("t0", "5", None, True)}
+
+
 def test_table_and_figure(rows):
     assert NextLabels().table(rows)[0]["coverage"] == "75.0 [70.0, 80.0]"
     (axes,) = NextLabels().figure(rows, "here").axes

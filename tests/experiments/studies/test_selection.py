@@ -1,9 +1,13 @@
-"""How few models need a closer look, by hand."""
+"""How few models need a closer look, by hand, and as a run chooses."""
+
+from dataclasses import replace
 
 import pytest
 
 from hatlit.errors import InputError
 from hatlit.experiments.studies.selection import Selection, _row
+from hatlit.experiments.study_sources import target_of, true_accuracy, zoo_of
+from hatlit.selection.protocol import select
 
 
 @pytest.mark.parametrize("text", ["0", "1.1", "-0.5", "half", "nan"])
@@ -56,3 +60,19 @@ def test_figure(rows):
     left, right = Selection().figure(rows, "here").axes
     assert [text.get_text() for text in left.get_xticklabels()] == ["0.2", "0.5", "1"]
     assert [text.get_text() for text in right.get_yticklabels()] == ["accuracy", "leep"]
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_a_share_chooses_what_a_run_with_that_share_would(task, share, monkeypatch, tmp_path):
+    monkeypatch.setenv("HATLIT_CACHE", str(tmp_path))
+    quick = task(seeds=1, num_sources=1)
+    quick.config.sources = replace(quick.config.sources, encoders=["cnn_nano"], max_epochs=1)
+    (row,) = (
+        row
+        for row in Selection().measure(quick, [share])
+        if row["kind"] == "keep" and row["target"] == quick.targets[0]
+    )
+    target, zoo = target_of(quick, quick.targets[0], 0), zoo_of(quick, quick.targets[0])
+    found = select(zoo, target, replace(quick.config.selection, keep=share), 1, 0, lambda line: None)
+    assert row["accuracy"] == pytest.approx(true_accuracy(found.cards[0], found.models[0], target))
+    assert row["kept"] == sum(verdict.accuracy is not None for verdict in found.verdicts)

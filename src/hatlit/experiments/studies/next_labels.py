@@ -58,7 +58,8 @@ class NextLabels(Study):
 
     def measure(self, task: StudyTask, values: Sequence[int]) -> list[Row]:
         """Runs HaT, labels what each ranking names after that run, and runs it again with those labels as well."""
-        before = [row for row in run_variants(task, [METHOD], [BEFORE]) if not row["failed"]]
+        first = run_variants(task, [METHOD], [BEFORE])
+        before = [row for row in first if not row["failed"]]
         runs = [run for row in before for run in _with_more_labels(task, row, values)]
         accuracy = {(row["target"], row["seed"]): row["accuracy"] for row in before}
         rows = []
@@ -67,6 +68,7 @@ class NextLabels(Study):
                 variant = Variant(str(value), f"{value}-by-{ranking}")
                 found = run_plans(task, [(variant, [run for one, run in runs if one == (ranking, value)])])
                 rows += [_row(row, ranking, accuracy[row["target"], row["seed"]]) for row in found]
+                rows += [_row({**row, "value": str(value)}, ranking, None) for row in first if row["failed"]]
         return rows
 
     def table(self, rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -135,11 +137,12 @@ def _with_more_labels(
             yield (ranking, value), replace(reopened.config, labels=labels, out=folder)
 
 
-def _row(row: Row, ranking: str, before: float) -> Row:
+def _row(row: Row, ranking: str, before: float | None) -> Row:
     return {**row, "method": ranking, "accuracy_before": before}
 
 
 def _before(rows: Sequence[Row]) -> dict[str, float]:
     """Mean accuracy before anything more was labelled."""
-    once = {(row["target"], row["seed"]): row["accuracy_before"] for row in rows}
+    known = [row for row in rows if row["accuracy_before"] is not None]
+    once = {(row["target"], row["seed"]): row["accuracy_before"] for row in known}
     return interval(list(once.values()), [target for target, _ in once])

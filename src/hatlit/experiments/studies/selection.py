@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +19,6 @@ from hatlit.experiments.study_sources import (
     by_correlation,
     mean_of,
     num_chosen,
-    profiles,
     rank_correlation,
     target_of,
     true_accuracy,
@@ -28,8 +28,9 @@ from hatlit.experiments.study_sources import (
 from hatlit.experiments.summary import percent
 from hatlit.selection.agreement import with_agreement
 from hatlit.selection.closer_look import look_at
-from hatlit.selection.coarse import best_first, coarse
+from hatlit.selection.coarse import best_first
 from hatlit.selection.fine import FINE_SCORES
+from hatlit.selection.protocol import select
 
 #: The share of the accuracy that the finding takes for all of it.
 ENOUGH = 0.99
@@ -108,15 +109,16 @@ def _look(task: StudyTask, name: str, seed: int, shares: Sequence[float]) -> lis
         model = zoo.load(card.id)
         looks.append(look_at(card, model, target, seed + place))
         truth[place] = true_accuracy(card, model, target)
+    true_of = dict(zip((card.id for card in cards), truth.tolist(), strict=True))
     candidates = with_agreement(looks)
     fine = np.array([[FINE_SCORES.get(score)(one) for one in candidates] for score in FINE_SCORES.names()])
-    worth = fine[FINE_SCORES.names().index(config.selection.fine)]
-    own, published = profiles(zoo, cards, target, config.selection.statistics)
 
     def chosen(share: float) -> tuple[int, float]:
-        """How many models are kept, and the mean true accuracy of those chosen of them."""
-        _, kept = coarse(own, published, config.selection.similarity, share, count)
-        return len(kept), float(truth[kept[best_first(worth[kept])[:count]]].mean())
+        """How many models a run with that share looks at, and the mean true accuracy of those that it chooses."""
+        keeping = replace(config.selection, keep=share)
+        found = select(zoo, target, keeping, config.num_sources, seed, lambda line: None)
+        looked_at = sum(verdict.fine_score is not None for verdict in found.verdicts)
+        return looked_at, float(np.mean([true_of[card.id] for card in found.cards]))
 
     here = {"target": name, "seed": seed, "sources": len(cards)}
     _, of_all = chosen(1.0)
