@@ -175,6 +175,7 @@ def hat(setting: Setting, count: int) -> float:
 def hat_as_published(setting: Setting, count: int) -> float:
     """HaT in hatlit as it is published (``hat_paper``), the same work as that of HaT by hand, and a dictionary."""
     config = parse(TrainConfig, "train", "", ["--modality", setting.task.config.modality, "--method", "hat_paper"])
+    config.student = setting.student
     return of_method(METHODS.get("hat_paper"), replace(setting.task, config=config))
 
 

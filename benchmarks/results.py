@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from at_a_glance import confirmation, one_for_all, overview
+from at_a_glance import PUBLISHED, confirmation, one_for_all, overview
 from hatlit.config import CompareConfig, Names, names
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
@@ -54,8 +54,9 @@ on {dates}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} c
 {runs} runs took {hours:.1f} hours of one core, as busy as it was. Each has its row in `benchmarks/results/comparisons`,
 and is run again where that is deleted. Accuracies are in percent of the target's test part: mean over targets and
 seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap with expanded percentiles). All methods
-get the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was
-chosen for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
+get the same labels, the same splits, the same adapted sources, the same student and as many epochs. Where runs take
+long, variants of HaT may have fewer seeds, and stand in a table of their own beside HaT on those. No option was chosen
+for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
 five targets an interval is wide, and still misses the truth about one time in ten; fewer decide nothing. Variants of
 HaT are ranked among themselves and HaT, apart from its rivals. "kB moved" is what a network sees, "training
 seconds" are of one run (median), two runs at a time. "gap closed" is the share of the way from `labels_only` to
@@ -242,16 +243,16 @@ class Comparison:
 
 def comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
     """Runs what is not kept of one comparison, and describes all of it; None where nothing is kept or to be run."""
-    fewest, variants = section.seeds_of_variants or config.seeds, _unfinished_variants(section, level, config)
-    if config.seeds <= fewest or not variants:
+    fewest = section.seeds_of_variants or config.seeds
+    variants = _unfinished_variants(section, level, config) if fewest < config.seeds else []
+    if not variants:
         return _comparison_of(section, level, config, display)
-    others = replace(config, methods=[one for one in config.methods if one not in variants])
-    whole = _comparison_of(section, level, others, display)
-    beside = [one for one in config.methods if one in BESIDE_VARIANTS]
-    apart = replace(config, methods=[*beside, *variants], seeds=fewest, out=f"{config.out}/variants")
+    apart = replace(config, methods=[*BESIDE_VARIANTS, *variants], seeds=fewest, out=f"{config.out}/variants")
     few = _comparison_of(section, level, apart, display)
+    others = replace(config, methods=[one for one in config.methods if one not in variants])
+    whole = _comparison_of(section, level, others, display) if others.methods else None
     if whole is None or few is None:
-        return whole
+        return whole or few
     there = set(variants) & set(few.summary["methods"])
     missing = [*whole.summary["missing"], *(one for one in variants if one not in there)]
     rows = [*whole.rows, *(row for row in few.rows if row["method"] in there)]
@@ -259,10 +260,11 @@ def comparison_of(section: Section, level: str, config: ResultsConfig, display: 
 
 
 def _unfinished_variants(section: Section, level: str, config: ResultsConfig) -> list[str]:
-    """The variants of HaT that are asked for and not kept with all seeds."""
+    """The variants of HaT that are asked for and not kept with all seeds; as published it is none."""
     labels = drawn_labels(settings_of(section, level, config, ["hat"])[0]["hat"])
     rows = kept_runs(kept_file(section, level, config), labels)
-    return list(filter(is_variant, missing_methods(config.methods, rows, labels)))
+    missing = missing_methods(config.methods, rows, labels)
+    return [method for method in missing if is_variant(method) and method != PUBLISHED]
 
 
 def _comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
@@ -342,7 +344,7 @@ def section_of(section: Section, made: Sequence[Comparison], same: Sequence[str]
         summary, variants = comparison.summary, comparison.variants
         parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"], preparation(summary)]
         parts += (
-            [f"Beside its variants: {title_of(variants)}", Table(summary_table(variants)).markdown()]
+            [f"HaT beside its variants: {title_of(variants)}", Table(summary_table(variants)).markdown()]
             if variants
             else []
         )

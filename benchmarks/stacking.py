@@ -73,23 +73,28 @@ def milliseconds(work: Callable[[], Any], targets: int) -> float:
     return 1000 * (time.process_time() - began) / targets
 
 
-def ways(modules: list[nn.Module], views: list[Tensor]) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Forward and backward of modules of one form over their own inputs: one by one, and stacked."""
+#: Forward and backward one by one, the same stacked, and the stacked parameters.
+Ways = tuple[Callable[[], None], Callable[[], None], dict[str, Tensor]]
+
+
+def ways(modules: list[nn.Module], views: list[Tensor]) -> Ways:
+    """Forward and backward of modules of one form over their own inputs, one by one and stacked."""
 
     def one_by_one() -> None:
         for module, view in zip(modules, views, strict=True):
             module(view).sum().backward()
 
-    stacked, all_views = stack_module_state(modules), torch.stack([view.detach() for view in views])
+    parameters, buffers = stack_module_state(modules)
+    all_views = torch.stack([view.detach() for view in views])
     all_views.requires_grad_(views[0].requires_grad)
 
     def together() -> None:
-        def answer(parameters: dict[str, Tensor], buffers: dict[str, Tensor], view: Tensor) -> Tensor:
-            return functional_call(modules[0], (parameters, buffers), (view,))
+        def answer(own: dict[str, Tensor], its: dict[str, Tensor], view: Tensor) -> Tensor:
+            return functional_call(modules[0], (own, its), (view,))
 
-        vmap(answer)(*stacked, all_views).sum().backward()
+        vmap(answer)(parameters, buffers, all_views).sum().backward()
 
-    return one_by_one, together
+    return one_by_one, together, parameters
 
 
 def inputs_of(model: nn.Module, view: Tensor) -> dict[str, Tensor]:
@@ -107,10 +112,16 @@ def inputs_of(model: nn.Module, view: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def works_of(student: str, targets: int) -> dict[str, list[tuple[Callable[[], None], Callable[[], None]]]]:
-    """What is timed of one student, either way: all of it, and its layers by kind."""
+def works_of(student: str, targets: int) -> dict[str, list[Ways]]:
+    """What is timed of one student, either way: all of it, and its layers by kind.
+
+    Raises:
+        InputError: the student cannot be stacked.
+    """
     torch.manual_seed(0)
     models: list[nn.Module] = [build_classifier(student, VIEW, CLASSES).train() for _ in range(targets)]
+    if any(isinstance(module, nn.RNNBase) for module in models[0].modules()):
+        raise InputError(f"The student '{student}' is recurrent, which torch cannot stack; take another.")
     views = [torch.randn(BATCH, VIEW.num_channels, *VIEW.shape) for _ in range(targets)]
     works = {"forward and backward": [ways(models, views)]}
     reach = [inputs_of(model, view) for model, view in zip(models, views, strict=True)]
@@ -129,7 +140,7 @@ def rows_of(student: str, config: StackingConfig) -> list[dict[str, Any]]:
         taken: tuple[list[float], list[float]] = ([], [])
         for repeat in range(1 + config.repeats):
             for way in range(2):
-                spent = sum(milliseconds(pair[way], config.targets) for pair in several)
+                spent = sum(milliseconds(pair[1] if way else pair[0], config.targets) for pair in several)
                 if repeat:  # the first warms up
                     taken[way].append(spent)
         alone, stacked = map(median, taken)

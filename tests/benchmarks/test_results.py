@@ -68,6 +68,16 @@ def test_variants_with_fewer_seeds_stand_beside_hat_with_as_many(results, config
     assert len(made.rows) == 5 * 4 + 2, "no run counts twice"
 
 
+def test_where_only_variants_and_what_stands_beside_them_are_kept_that_is_shown(results, config):
+    alone = replace(config, methods=["hat_convex"])
+    assert runs(compared(results, alone, 1).summary) == {"labels_only": 2, "all_labels": 2, "hat": 2, "hat_convex": 2}
+    nothing_whole = replace(config, seeds=3)
+    assert runs(compared(results, nothing_whole, 2).summary) == {
+        **{"labels_only": 4, "all_labels": 4, "hat": 4},
+        "hat_no_gate": 4,
+    }
+
+
 def test_where_all_have_as_many_seeds_there_is_one_table(results, config):
     made = compared(results, config, None)
     assert made.variants is None
@@ -78,5 +88,5 @@ def test_the_page_has_both_tables(results, config):
     (section,) = results.found_sections(config)
     page = results.section_of(section, [compared(results, config, 1)], [], [])
     assert "| hat | 4 | 75.0" in page
-    assert page.index("| kd | 4 |") < page.index("Beside its variants: ") < page.index("| hat_convex | 2 | 60.0")
+    assert page.index("| kd | 4 |") < page.index("HaT beside its variants: ") < page.index("| hat_convex | 2 | 60.0")
     assert "Not run here: `hat_no_hint`." in page

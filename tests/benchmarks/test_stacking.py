@@ -18,15 +18,13 @@ def test_both_ways_come_to_the_same_gradients(stacking):
     torch.manual_seed(0)
     modules = [torch.nn.Linear(3, 2) for _ in range(2)]
     views = [torch.randn(4, 3).requires_grad_() for _ in modules]
-    one_by_one, together = stacking.ways(modules, views)
+    one_by_one, together, stacked = stacking.ways(modules, views)
     one_by_one()
-    alone = [module.weight.grad.clone() for module in modules]
-    stacked, _ = torch.func.stack_module_state(modules)
     together()
-    expected = [view.sum(0).expand(2, 3) for view in views]
-    for grad, right in zip(alone, expected, strict=True):
-        torch.testing.assert_close(grad, right.detach())
-    assert stacked["weight"].shape == (2, 2, 3)
+    for number, (module, view) in enumerate(zip(modules, views, strict=True)):
+        torch.testing.assert_close(module.weight.grad, view.detach().sum(0).expand(2, 3))
+        torch.testing.assert_close(stacked["weight"].grad[number], module.weight.grad)
+        torch.testing.assert_close(stacked["bias"].grad[number], module.bias.grad)
 
 
 def test_layers_are_timed_and_written(stacking, tmp_path, capsys):
@@ -43,6 +41,13 @@ def test_layers_are_timed_and_written(stacking, tmp_path, capsys):
     assert "cnn_nano" in capsys.readouterr().out
 
 
-def test_what_cannot_be_is_refused(stacking, capsys):
-    assert stacking.main(["--targets", "0"]) == 2
-    assert capsys.readouterr().err.startswith("stacking: --targets must be at least 1")
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--targets 0", "stacking: --targets must be at least 1"),
+        ("--students cnn_gru_nano", "stacking: The student 'cnn_gru_nano' is recurrent, which torch cannot stack"),
+    ],
+)
+def test_what_cannot_be_is_refused(stacking, capsys, words, says):
+    assert stacking.main(words.split()) == 2
+    assert capsys.readouterr().err.startswith(says)

@@ -16,7 +16,6 @@ def step(program, monkeypatch):
 
 def test_every_part_is_timed_and_written(step, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HATLIT_CACHE", "restored afterwards")
-    monkeypatch.setitem(step.PARTS, "+ hints: all of HaT", (step.HAT, ["--hat.experts.steps", "1"]))
     out = tmp_path / "step.json"
     words = "--sources 30k --num_sources 1 --rows 200 --repeats 1 --out"
     assert step.main([*words.split(), str(out)]) == 0

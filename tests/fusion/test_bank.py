@@ -119,6 +119,12 @@ def test_wide_features_are_narrowed_alike_when_stored_and_when_asked():
     assert torch.equal(narrow(rows).probabilities, whole(rows).probabilities)
 
 
+def test_what_is_no_wider_is_stored_once_whatever_the_width():
+    for width in (0, 2, 64):
+        make_bank(width=width)
+    assert len(list((cache_folder() / "outputs").iterdir())) == 2
+
+
 def test_heads_that_learn_read_features_as_they_are():
     assert make_bank(train_heads=True, width=1).feature_dims == (2, 2)
 

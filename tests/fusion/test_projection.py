@@ -22,6 +22,14 @@ def test_directions_are_at_right_angles_and_always_the_same():
     assert torch.equal(directions, narrowed(torch.eye(600), 128))
 
 
+def test_directions_first_wanted_without_gradients_serve_gradients_later():
+    with torch.inference_mode():
+        narrowed(torch.eye(601, dtype=torch.float64), 7)
+    wide = torch.eye(601, dtype=torch.float64).requires_grad_()
+    narrowed(wide, 7).sum().backward()
+    assert wide.grad.shape == (601, 601)
+
+
 def test_standardised_features_stay_standardised():
     narrow = narrowed(features(), 128)
     assert narrow.square().mean() == pytest.approx(1, abs=0.03)

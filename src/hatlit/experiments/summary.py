@@ -49,7 +49,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         ``reference``, the critical differences, ``longest_preparation_seconds`` (median over targets and seeds) and,
         by name, ``methods``: ``n`` finished and ``failed`` runs, whether it is an oracle or needs the recordings
         of the sources' domains, mean and 95 % interval of every score, mean ``bytes`` moved and ``bytes_by_stage``,
-        median ``training_seconds``, largest ``peak_memory_bytes``, mean ``student_bytes`` (all None where no run
+        median ``training_seconds``, median ``peak_memory_bytes``, mean ``student_bytes`` (all None where no run
         finished), the ranks of ``_ranks``, ``against_reference`` (pairs of the same target and seed) and
         ``gap_closed``, the share of the way from ``labels_only`` to ``all_labels``.
     """
@@ -305,7 +305,7 @@ def _described(rows: Sequence[Row]) -> dict[str, Any]:
         "bytes": float(np.mean([row["bytes"] for row in rows])),
         "bytes_by_stage": {one: float(np.mean([row[f"bytes_{one}"] for row in rows])) for one in STAGES},
         "training_seconds": float(np.median([row["training_seconds"] for row in rows])),
-        "peak_memory_bytes": float(np.max([row["peak_memory_bytes"] for row in rows])),
+        "peak_memory_bytes": float(np.median([row["peak_memory_bytes"] for row in rows])),
         "student_bytes": float(np.mean([row["student_bytes"] for row in rows])),
     }
 

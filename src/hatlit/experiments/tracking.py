@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import netrc
 import os
 import re
@@ -212,7 +213,7 @@ def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say, 
         dir=str(folder),
         name=name,
         group=group,
-        id=_id_of(name),
+        id=_id_of(name, group),
         resume="allow",
         reinit="create_new",
         config=config,
@@ -225,9 +226,13 @@ def _open(mode: str, folder: Path, name: str, config: dict[str, Any], say: Say, 
     return run
 
 
-def _id_of(name: str) -> str:
-    """A name without what the server refuses in an id. Where it is too long, the end counts, which has the hash."""
-    return re.sub(r"[^\w.-]", "-", name)[-128:]
+def _id_of(name: str, group: str | None) -> str:
+    """A name without what the server refuses in an id. Where it is too long, the end counts, which has the hash.
+
+    The same run in another group is another one there, so that no comparison takes a run out of an older one.
+    """
+    of_group = f"-{hashlib.sha256(group.encode()).hexdigest()[:6]}" if group else ""
+    return re.sub(r"[^\w.-]", "-", name + of_group)[-128:]
 
 
 def _folder_of(run: Any) -> Path:

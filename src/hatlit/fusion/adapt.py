@@ -123,6 +123,13 @@ def pull_to_start(parameters: list[nn.Parameter], start: list[Tensor]) -> Tensor
     return torch.stack([(now - then).square().sum() for now, then in zip(parameters, start, strict=True)]).sum()
 
 
+def keep_batch_statistics(source: nn.Module) -> None:
+    """Puts batch norm in eval mode: a handful of rows would overwrite what a whole domain says of mean and variance."""
+    for module in source.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def _tune(
     source: Classifier,
     view: Tensor,
@@ -132,9 +139,7 @@ def _tune(
     unlabelled: Unlabelled | None,
 ) -> None:
     source.train().requires_grad_(False)
-    for module in source.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()  # a handful of rows would overwrite what a whole domain has to say about mean and variance
+    keep_batch_statistics(source)
     moving = moving_parameters(source, config.part)
     for parameter in moving:
         parameter.requires_grad_(True)

@@ -103,8 +103,9 @@ class SourceBank(nn.Module):
             outputs = run([self._sources[place] for place in places], samples, recorded)
             return [_kept_of(one, self._width, dtype) for one in outputs]
 
-        form = f"standardised, {cache.dtype}" + (f", {self._width} wide" if self._width else "")
-        keys = [output_key(source, recorded, rows_fingerprint, form) for source in self._sources]
+        keys = [
+            output_key(source, recorded, rows_fingerprint, self._form_of(source, cache)) for source in self._sources
+        ]
         entries = cached_outputs(keys, compute, map_above=limit)
         of_experts = self._ask_experts(views)
         entries += [_kept_of(one, self._width, dtype) for one in of_experts]
@@ -182,6 +183,10 @@ class SourceBank(nn.Module):
         now = list(self.heads.parameters())
         start = [value.to(now[0].device) for member in self.members for value in member.head.parameters()]
         return pull_to_start(now, start)
+
+    def _form_of(self, source: Classifier, cache: CacheConfig) -> str:
+        narrow = f", {self._width} wide" if 0 < self._width < source.feature_dim else ""
+        return f"standardised, {cache.dtype}{narrow}"
 
     def _leave_out(self, broken: list[str], names: Sequence[str]) -> tuple[str, ...]:
         if len(set(names[: len(self._sources)]) - set(broken)) == 0:

@@ -24,5 +24,6 @@ def narrowed(features: Tensor, width: int) -> Tensor:
 
 @cache
 def _directions(wide: int, narrow: int) -> Tensor:
-    drawn = torch.randn(wide, narrow, generator=torch.Generator().manual_seed(wide), dtype=torch.float64)
-    return torch.linalg.qr(drawn).Q
+    with torch.inference_mode(mode=False):  # else what is kept for ever could be in no gradient
+        drawn = torch.randn(wide, narrow, generator=torch.Generator().manual_seed(wide), dtype=torch.float64)
+        return torch.linalg.qr(drawn).Q

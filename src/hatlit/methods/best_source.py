@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hatlit.encoders.base import Classifier
+from hatlit.fusion.adapt import keep_batch_statistics
 from hatlit.methods.base import SelectedSource, StudentMethod, TransferTask, register_method
 from hatlit.selection.labels import UNKNOWN, align
 from hatlit.types import Batch
@@ -38,6 +39,12 @@ class BestSource(StudentMethod):
         """Takes the best source and gives it a head for the target's classes."""
         best = task.sources[0]
         return cls(with_target_head(best, task.target.class_names, task.config.seed), task.config.optimizer)
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module, but that batch norm keeps the statistics of the source's own domain, as in ``adapt``."""
+        super().train(mode)
+        keep_batch_statistics(self.student)
+        return self
 
     def optimizer_settings(self, part: str) -> dict[str, float]:
         """As the student's, with a gentler learning rate."""

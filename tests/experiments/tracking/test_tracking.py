@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,3 +272,11 @@ def children_of(parent: int, name: str) -> list[int]:
     return [
         int(pid) for pid, ppid, comm in (row.split(None, 2) for row in rows[1:]) if int(ppid) == parent and comm == name
     ]
+
+
+def test_the_same_run_in_another_group_has_an_id_of_its_own():
+    alone, one, other = (tracking._id_of("hat of ann", group) for group in (None, "one", "other/2"))
+    assert alone == "hat-of-ann"
+    assert len({alone, one, other}) == 3
+    assert re.fullmatch(r"hat-of-ann-[0-9a-f]{6}", other)
+    assert len(tracking._id_of("n" * 300, "one")) == 128
