@@ -96,14 +96,22 @@ def settings_of(config: StepConfig) -> list[Setting]:
 def milliseconds(setting: Setting, config: StepConfig) -> dict[str, list[float]]:
     """Milliseconds a step, once a repeat, by the part that was added last."""
     taken: dict[str, list[float]] = {one: [] for one in (FLOOR, *PARTS)}
-    for _ in range(config.repeats):
-        taken[FLOOR].append(1000 * student_alone(setting, len(setting.batches)))
-        for part, (kind, words) in PARTS.items():
-            options = parse(TrainConfig, "train", "", ["--modality", setting.task.config.modality, *words])
-            options.student = setting.student
-            options.adapt.steps = 0  # before training, and so no part of a step
-            taken[part].append(1000 * of_method(kind, replace(setting.task, config=options)))
+    for repeat in range(config.repeats):
+        first = repeat % len(taken)  # each comes first, second, ... about equally often
+        for part in (*list(taken)[first:], *list(taken)[:first]):
+            taken[part].append(1000 * seconds_of(setting, part))
     return taken
+
+
+def seconds_of(setting: Setting, part: str) -> float:
+    """Seconds a step with all up to a part."""
+    if part == FLOOR:
+        return student_alone(setting, len(setting.batches))
+    kind, words = PARTS[part]
+    options = parse(TrainConfig, "train", "", ["--modality", setting.task.config.modality, *words])
+    options.student = setting.student
+    options.adapt.steps = 0  # before training, and so no part of a step
+    return of_method(kind, replace(setting.task, config=options))
 
 
 def table(taken: dict[str, list[float]]) -> list[dict[str, Any]]:
@@ -121,7 +129,7 @@ def table(taken: dict[str, list[float]]) -> list[dict[str, Any]]:
 
 def main(words: list[str]) -> int:
     """Prints a table for each kind of source and writes the figures."""
-    display, found = Display(), {}
+    display, found, load = Display(), {}, round(os.getloadavg()[0], 1)
     try:
         config = parse(StepConfig, "step", "What is a step of HaT made of?", words)
         torch.set_num_threads(config.threads)
@@ -139,6 +147,7 @@ def main(words: list[str]) -> int:
             name: {part: [min(all_), max(all_)] for part, all_ in taken.items()} for name, taken in found.items()
         },
         **measured_now(),
+        "load_before": load,
         "rows": config.rows,
         "repeats": config.repeats,
         "threads": config.threads,
