@@ -29,9 +29,8 @@ from hatlit.experiments.batched import fit_together
 from hatlit.experiments.display import Display
 from hatlit.experiments.epoch_table import EpochTable
 from hatlit.experiments.fitting import LastCheckpoint, fit, make_trainer
-from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import METHODS, StudentMethod
-from measured import measured_now
+from measured import keep_figures
 from quick import parse_fast
 
 #: Defaults of --fast.
@@ -157,9 +156,8 @@ def main(words: Sequence[str]) -> int:
         for method, student in display.track(kinds, "methods"):
             rows += times(setting, method, student, config)
     display.table("milliseconds a step of one target (median)", [shown(row) for row in rows])
-    if config.out:
-        facts = {"rows_of_a_target": config.rows, "repeats": config.repeats, "threads": config.threads}
-        write_atomically(Path(config.out), as_json({**measured_now(), **facts, "rows": rows}))
+    facts = {"rows_of_a_target": config.rows, "repeats": config.repeats, "threads": config.threads}
+    keep_figures(config.out, {**facts, "rows": rows}, display)
     return 0
 
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -32,13 +31,12 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.prepare import as_sources
-from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import TransferTask
 from hatlit.methods.hat import HaT
 from hatlit.options import parse
 from hatlit.selection.protocol import select
 from hatlit.zoo.store import Zoo
-from measured import measured_now
+from measured import keep_figures
 
 ON_CPU = TrainerConfig(accelerator="cpu")
 
@@ -170,9 +168,8 @@ def main(words: list[str]) -> int:
         print(f"formats: {error}", file=sys.stderr)
         return 2
     display.table(f"{config.targets} targets, {config.sources} sources in the zoo", table_of(runs))
-    if config.out:
-        figures = {way: [asdict(one) for one in several] for way, several in runs.items()}
-        write_atomically(Path(config.out), as_json({**measured_now(), "runs": figures}))
+    figures = {way: [asdict(one) for one in several] for way, several in runs.items()}
+    keep_figures(config.out, {"runs": figures}, display)
     return 0
 
 

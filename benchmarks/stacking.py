@@ -27,9 +27,9 @@ from hatlit.datamodules.imu import augment
 from hatlit.encoders.base import InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.files import as_json, write_atomically
+from hatlit.files import refuse_unwritable
 from hatlit.options import parse
-from measured import measured_now
+from measured import keep_figures
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -161,6 +161,7 @@ def main(words: list[str]) -> int:
     display = Display()
     try:
         config = parse(StackingConfig, "stacking", "What does stacking students save?", words)
+        refuse_unwritable(Path(config.out).parent)
         torch.set_num_threads(config.threads)
         rows = [row for student in config.students for row in rows_of(student, config)]
     except InputError as error:
@@ -176,10 +177,8 @@ def main(words: list[str]) -> int:
         "targets": config.targets,
         "repeats": config.repeats,
         "threads": config.threads,
-        **measured_now(),
     }
-    write_atomically(Path(config.out), as_json(figures))
-    display.say(f"wrote {config.out}")
+    keep_figures(config.out, figures, display)
     return 0
 
 

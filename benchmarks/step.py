@@ -25,10 +25,10 @@ from hatlit.config import Names, TrainConfig, names
 from hatlit.config.checks import at_least
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.files import as_json, write_atomically
+from hatlit.files import refuse_unwritable
 from hatlit.methods.base import METHODS, StudentMethod, TransferMethod
 from hatlit.options import parse
-from measured import measured_now
+from measured import keep_figures
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -132,6 +132,7 @@ def main(words: list[str]) -> int:
     display, found, load = Display(), {}, round(os.getloadavg()[0], 1)
     try:
         config = parse(StepConfig, "step", "What is a step of HaT made of?", words)
+        refuse_unwritable(Path(config.out).parent)
         torch.set_num_threads(config.threads)
         with tempfile.TemporaryDirectory() as cache:
             os.environ["HATLIT_CACHE"] = cache
@@ -146,14 +147,12 @@ def main(words: list[str]) -> int:
         "spread": {
             name: {part: [min(all_), max(all_)] for part, all_ in taken.items()} for name, taken in found.items()
         },
-        **measured_now(),
         "load_before": load,
         "rows": config.rows,
         "repeats": config.repeats,
         "threads": config.threads,
     }
-    write_atomically(Path(config.out), as_json(figures))
-    display.say(f"wrote {config.out}")
+    keep_figures(config.out, figures, display)
     return 0
 
 

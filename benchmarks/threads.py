@@ -22,11 +22,10 @@ from hatlit.config.checks import at_least
 from hatlit.encoders.base import Classifier, InputSpec, build_classifier
 from hatlit.errors import InputError
 from hatlit.experiments.display import Display
-from hatlit.files import as_json, write_atomically
 from hatlit.options import parse
 from hatlit.students.budget import WORTH_THREADS
 from hatlit.students.skeletons import Skeleton, skeletons
-from measured import measured_now
+from measured import keep_figures
 
 ROOT = Path(__file__).parents[1]
 BATCH, CLASSES = 32, 10
@@ -102,9 +101,7 @@ def main(words: list[str]) -> int:
         for row in sorted(rows, key=lambda row: row["operations"])
     ]
     display.table(f"a training step on {BATCH} rows", shown)
-    facts = {**measured_now(), "threads": threads, "batch": BATCH}
-    write_atomically(Path(config.out), as_json(facts | {"rows": rows}))
-    display.say(f"wrote {config.out}")
+    keep_figures(config.out, {"threads": threads, "batch": BATCH, "rows": rows}, display)
     return 0
 
 

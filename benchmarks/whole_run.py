@@ -32,12 +32,11 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fitting import planned_epochs
 from hatlit.experiments.fleet import sources_of_all
 from hatlit.experiments.train import train_for
-from hatlit.files import as_json, write_atomically
 from hatlit.methods.base import METHODS, TransferTask
 from hatlit.options import parse
 from hatlit.stopwatch import Stopwatch
 from hatlit.threads import one_thread
-from measured import measured_now
+from measured import keep_figures
 
 #: The stage that all others are compared with.
 ALONE = "the student alone: training"
@@ -166,11 +165,9 @@ def main(words: list[str]) -> int:
     seconds = {stage: median(taken) for stage, taken in runs.items()}
     display.table(f"a run on a zoo of {config.sources}, medians of {config.repeats}", table_of(seconds))
     display.say(f"scripts/train.py --help takes {started:.2f} s, the median of {STARTS}")
-    if config.out:
-        spread = {stage: [min(taken), max(taken)] for stage, taken in runs.items()}
-        facts = {**measured_now(), "load_before": load, "start": started}
-        facts |= {"sources": config.sources, "repeats": config.repeats}
-        write_atomically(Path(config.out), as_json({**facts, "seconds": seconds, "spread": spread}))
+    spread = {stage: [min(taken), max(taken)] for stage, taken in runs.items()}
+    facts = {"load_before": load, "start": started, "sources": config.sources, "repeats": config.repeats}
+    keep_figures(config.out, {**facts, "seconds": seconds, "spread": spread}, display)
     return 0
 
 

@@ -224,7 +224,6 @@ def test_numbers_that_are_too_small_are_refused(kind, prefix, name, bound):
         (lambda: SourcesConfig(statistics=","), "--sources.statistics names none"),
         (lambda: SelectionConfig(keep=0.0), "--selection.keep must lie above 0 and at most at 1, not 0.0."),
         (lambda: SelectionConfig(keep=1.1), "--selection.keep must lie above 0 and at most at 1, not 1.1."),
-        (lambda: MixerConfig(train_heads=True, feature_width=8), "leave --hat.mixer.feature_width at 0"),
         (lambda: MixerConfig(dim=10, heads=4), r"--hat.mixer.dim \(10\) must be a multiple of --hat.mixer.heads \(4\)"),
         (
             lambda: TrainerConfig(batch_size=5, devices=3, num_nodes=2),

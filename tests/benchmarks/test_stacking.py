@@ -51,3 +51,9 @@ def test_layers_are_timed_and_written(stacking, tmp_path, capsys):
 def test_what_cannot_be_is_refused(stacking, capsys, words, says):
     assert stacking.main(words.split()) == 2
     assert capsys.readouterr().err.startswith(says)
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(stacking, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert stacking.main(["--out", str(tmp_path / "file" / "figures.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -36,3 +36,9 @@ def test_rows_say_how_many_times_the_student_alone(step):
 def test_what_cannot_be_is_refused(step, capsys):
     assert step.main(["--rows", "3"]) == 2
     assert capsys.readouterr().err.startswith("step: --rows must be at least 200")
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(step, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert step.main(["--out", str(tmp_path / "file" / "figures.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -23,7 +23,7 @@ class MixerConfig:
             they were adapted to them.
         discount_unsure: whether, in the consensus, a source counts less for samples that it is not sure of.
         feature_width: features of sources that are wider reach attention and hint as so many random projections of
-            them, which makes a step shorter; 0 leaves them alone.
+            them, which makes a step shorter; 0 leaves them alone, and so do heads that learn, which read them.
         dim: width of queries and keys, over all heads.
         heads: number of attention heads.
         learning_rate: of the mixer's AdamW.
@@ -52,10 +52,6 @@ class MixerConfig:
     def __post_init__(self) -> None:
         at_least("hat.mixer.", self, feature_width=0, dim=1, heads=1)
         at_least("hat.mixer.", self, learning_rate=0, weight_decay=0, prior_weight=0, head_pull=0)
-        if self.train_heads and self.feature_width:
-            raise InputError(
-                "--hat.mixer.train_heads true needs features as they are; leave --hat.mixer.feature_width at 0."
-            )
         if self.dim % self.heads:
             raise InputError(f"--hat.mixer.dim ({self.dim}) must be a multiple of --hat.mixer.heads ({self.heads}).")
 
