@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from hatlit.datamodules.base import Domain
+from hatlit.datamodules.target.batches import TargetDataModule
 from hatlit.datamodules.target.data import TargetData
 from hatlit.methods.all_labels import AllLabels
 from hatlit.methods.base import METHODS
@@ -36,6 +37,15 @@ def test_its_rows_are_those_of_the_other_methods(task):
     assert torch.equal(rows.source, others.source)
     assert torch.equal(rows.target, others.target)
     assert rows.spec == others.spec
+
+
+def test_it_takes_as_many_steps_as_who_knows_the_labelled_few(task):
+    made = task("all_labels")
+    whole, few = (TargetDataModule(kind.build(made).rows(made), 8, seed=0) for kind in (AllLabels, LabelsOnly))
+    assert whole.steps_per_epoch == few.steps_per_epoch > len(made.target.split.train) / 8 + 1
+    batches = list(whole.train_dataloader())
+    assert len(batches) == whole.steps_per_epoch
+    assert all(len(batch.label) == 8 and (batch.label != UNLABELLED).all() for batch in batches)
 
 
 def test_a_training_row_without_a_class_stays_without(task):

@@ -11,7 +11,10 @@ from hatlit.methods.base import StudentMethod, TransferTask, register_method
 
 @register_method()
 class AllLabels(StudentMethod):
-    """Trains the student on the labels of all training rows: an oracle, the ceiling that few labels aim for."""
+    """Trains the student on the labels of all training rows: an oracle, the ceiling that few labels aim for.
+
+    It takes as many steps as methods that know the labelled few.
+    """
 
     needs_sources: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False  # it has its own
@@ -19,7 +22,7 @@ class AllLabels(StudentMethod):
     is_oracle: ClassVar[bool] = True
 
     def rows(self, task: TransferTask) -> TargetRows:
-        """The training rows with every label known."""
+        """The training rows with every label known, in as many batches a pass as with the labelled few."""
         target = task.target
         rows = target.rows(self.view, deal_unlabelled=self.uses_unlabelled)
-        return replace(rows, label=target.labels_of(target.split.train))
+        return replace(rows, label=target.labels_of(target.split.train), paced_by=rows.label)

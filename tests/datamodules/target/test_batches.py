@@ -36,6 +36,15 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert order(0, 3) != order(1, 3)
 
 
+def test_an_epoch_is_no_shorter_than_is_asked_and_every_row_comes_as_often_as_any_other_but_for_one_time():
+    sampler = FewLabelSampler(torch.arange(20), torch.arange(0), 8, seed=0, at_least=7)
+    dealt = torch.cat([plan.rows for plan in sampler])
+    assert len(sampler) == 7
+    assert len(dealt) == 7 * 8
+    assert set(torch.bincount(dealt).tolist()) == {2, 3}
+    assert len(FewLabelSampler(torch.arange(20), torch.arange(0), 8, seed=0, at_least=2)) == 3
+
+
 def test_unlabelled_rows_give_their_place_to_a_blend_half_of_the_time():
     sampler = FewLabelSampler(torch.arange(4), torch.arange(4, 400), 8, seed=0, blends=3)
     plain = FewLabelSampler(torch.arange(4), torch.arange(4, 400), 8, seed=0)

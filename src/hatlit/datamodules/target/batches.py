@@ -25,8 +25,8 @@ class FewLabelSampler(Sampler[BatchPlan]):
     """Deals batches in which labelled rows are never missing.
 
     Up to half of each batch is labelled rows, the rest unlabelled ones; whichever kind runs out first starts over in a
-    new order. An epoch is one pass over the kind that takes longer. The order depends on nothing but the seed and the
-    epoch, so a resumed run deals the same batches.
+    new order. An epoch is one pass over the kind that takes longer, or more. The order depends on nothing but the seed
+    and the epoch, so a resumed run deals the same batches.
 
     Args:
         labelled: (L,) numbers of the labelled rows.
@@ -38,6 +38,7 @@ class FewLabelSampler(Sampler[BatchPlan]):
         world_size: number of processes; each gets every ``world_size``-th row of a batch.
         blends: how many blends of each row stand behind all rows. With any, an unlabelled row gives its place to one of
             its blends half of the time.
+        at_least: batches of an epoch, where a pass would take fewer.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class FewLabelSampler(Sampler[BatchPlan]):
         rank: int = 0,
         world_size: int = 1,
         blends: int = 0,
+        at_least: int = 0,
     ) -> None:
-        self._blends = blends
+        self._blends, self._at_least = blends, at_least
         self._labelled, self._unlabelled = labelled, unlabelled
         self._seed, self._augment = seed, augment
         self._rank, self._world_size = rank, world_size
@@ -68,7 +70,7 @@ class FewLabelSampler(Sampler[BatchPlan]):
             (len(self._labelled), self.labelled_per_batch),
             (len(self._unlabelled), self.unlabelled_per_batch),
         ]
-        return max(math.ceil(rows / share) for rows, share in kinds if share)
+        return max([self._at_least, *(math.ceil(rows / share) for rows, share in kinds if share)])
 
     def __iter__(self) -> Iterator[BatchPlan]:
         generator = torch.Generator().manual_seed(_mix(self._seed, self._epoch))
@@ -113,20 +115,21 @@ class TargetDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of labelled and unlabelled rows; see ``FewLabelSampler``."""
-        known = self._rows.label[: self._rows.num_recorded] != UNLABELLED
+        rows = self._rows
+        pace = rows.label if rows.paced_by is None else rows.paced_by
         sampler = FewLabelSampler(
-            torch.nonzero(known).flatten(),
-            torch.nonzero(~known).flatten(),
+            *_kinds(rows.label[: rows.num_recorded]),
             self.batch_size,
             self._seed,
             self._augment,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
-            blends=self._rows.blends,
+            blends=rows.blends,
+            at_least=len(FewLabelSampler(*_kinds(pace[: rows.num_recorded]), self.batch_size, self._seed)),
         )
         # A generator of its own: otherwise each new iterator would draw from the global one and shift all that follows.
         return DataLoader(
-            self._rows,
+            rows,
             batch_size=None,
             sampler=sampler,
             collate_fn=_as_it_is,  # type: ignore[arg-type] # with batch_size None it gets whole batches
@@ -136,6 +139,12 @@ class TargetDataModule(L.LightningDataModule):
 
 def _as_it_is(batch: Batch) -> Batch:
     return batch
+
+
+def _kinds(label: Tensor) -> tuple[Tensor, Tensor]:
+    """(L,) numbers of the labelled rows, and (U,) of the others."""
+    known = label != UNLABELLED
+    return torch.nonzero(known).flatten(), torch.nonzero(~known).flatten()
 
 
 def _mix(*numbers: int) -> int:

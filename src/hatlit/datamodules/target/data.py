@@ -202,6 +202,8 @@ class TargetRows(Dataset[Batch]):
             order, as many a batch, and augmented alike. A batch with fewer than two labelled rows keeps the others.
         blends: how many blends of each of the first N / (1 + blends) rows, which were recorded, stand behind them: all
             first blends in the order of the rows, then all second ones.
+        paced_by: (N,) the labels that others know, where an oracle that knows more takes as many batches a pass as they
+            do; None where it is ``label``.
     """
 
     source: Tensor
@@ -210,6 +212,7 @@ class TargetRows(Dataset[Batch]):
     spec: InputSpec
     deal_unlabelled: bool = True
     blends: int = 0
+    paced_by: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.label)
