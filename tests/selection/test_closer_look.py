@@ -101,3 +101,16 @@ def test_unlabelled_rows_that_are_looked_at_are_of_all_classes(make_zoo, make_do
     looked_at = domain.labels[target.split.train[seen[-1].numpy()]]
     assert len(looked_at) == 12
     assert set(looked_at) == {0, 1, 2}
+
+
+def test_each_candidate_target_and_seed_has_a_draw_of_its_own(make_zoo, people, target):
+    """Else who is drawn at random would follow the order in which candidates are looked at."""
+    other = replace(target, domain=replace(target.domain, name="another"))
+    cards = make_zoo("ann", "bob").cards()
+    drawn = {
+        look_at(card, people["ann"][1].model, whose, seed).seed
+        for card in cards
+        for whose in (target, other)
+        for seed in (0, 1)
+    }
+    assert len(drawn) == 8

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hatlit.datamodules.target.data import TargetData, some_of
 from hatlit.encoders.base import Classifier, are_sound
+from hatlit.seeds import seed_of
 from hatlit.selection.agreement import Agreement
 from hatlit.selection.fine import Candidate, accuracy
 from hatlit.selection.labels import UNKNOWN, align, to_target_classes
@@ -91,7 +92,10 @@ class CloserLook:
 
 
 def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Candidate:
-    """Runs one candidate on the labelled few, and on some unlabelled rows, of a target."""
+    """Runs one candidate on the labelled few, and on some unlabelled rows, of a target.
+
+    Scores that draw at random do so anew for each candidate, target and seed, whatever order candidates come in.
+    """
     columns = align(card.class_names, target.class_names)
     labelled = torch.nonzero(target.train_labels != UNLABELLED).flatten()
     unlabelled = some_of(torch.nonzero(target.train_labels == UNLABELLED).flatten(), UNLABELLED_ROWS)
@@ -111,9 +115,9 @@ def look_at(card: Card, model: Classifier, target: TargetData, seed: int) -> Can
         for number, column in enumerate(columns)
         if column != UNKNOWN and card.centroids[column] is not None
     }
-    return Candidate(
-        probabilities, target.train_labels[labelled].numpy(), features, centroids, run(unlabelled)[1], seed
-    )
+    labels = target.train_labels[labelled].numpy()
+    draw = seed_of(seed, target.domain.name, card.id)
+    return Candidate(probabilities, labels, features, centroids, run(unlabelled)[1], draw)
 
 
 def guesses(accuracy: float, labels: int, num_classes: int) -> bool:

@@ -86,7 +86,7 @@ class FineStage:
             except InputError as fault:
                 verdict.drop(str(fault))
                 continue
-            candidate = look_at(card, model, self.target, self.seed + place)
+            candidate = look_at(card, model, self.target, self.seed)
             verdict.reason = ""
             verdict.accuracy = accuracy(candidate) if len(candidate.labels) else None
             self.traffic.add("fine", down=card.size_bytes + FLOAT_BYTES * _numbers_of_centroids(card))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from hatlit.datamodules.target.data import BatchPlan, TargetRows
+from hatlit.seeds import seed_of
 from hatlit.types import UNLABELLED, Batch
 
 #: Tells the random numbers of augmentation from those of the order of rows.
@@ -25,8 +25,8 @@ class FewLabelSampler(Sampler[BatchPlan]):
     """Deals batches in which labelled rows are never missing.
 
     Up to half of each batch is labelled rows, the rest unlabelled ones; whichever kind runs out first starts over in a
-    new order. An epoch is one pass over the kind that takes longer, or more. The order depends on nothing but the seed
-    and the epoch, so a resumed run deals the same batches.
+    new order. An epoch is one pass over the kind that takes longer, and never less than `at_least` batches. The order
+    depends on nothing but the seed and the epoch, so a resumed run deals the same batches.
 
     Args:
         labelled: (L,) numbers of the labelled rows.
@@ -73,7 +73,7 @@ class FewLabelSampler(Sampler[BatchPlan]):
         return max([self._at_least, *(math.ceil(rows / share) for rows, share in kinds if share)])
 
     def __iter__(self) -> Iterator[BatchPlan]:
-        generator = torch.Generator().manual_seed(_mix(self._seed, self._epoch))
+        generator = torch.Generator().manual_seed(seed_of(self._seed, self._epoch))
         labelled = _endless(self._labelled, self.labelled_per_batch * len(self), generator)
         unlabelled = _endless(self._unlabelled, self.unlabelled_per_batch * len(self), generator)
         unlabelled = self._stand_in(unlabelled, generator)
@@ -81,7 +81,7 @@ class FewLabelSampler(Sampler[BatchPlan]):
             known = labelled[step * self.labelled_per_batch :][: self.labelled_per_batch]
             unknown = unlabelled[step * self.unlabelled_per_batch :][: self.unlabelled_per_batch]
             place = torch.arange(len(known) + len(unknown))
-            seed = _mix(self._seed, self._epoch, step, AUGMENTATION) if self._augment else None
+            seed = seed_of(self._seed, self._epoch, step, AUGMENTATION) if self._augment else None
             yield BatchPlan(torch.cat([known, unknown]), place % self._world_size == self._rank, seed)
 
     def _stand_in(self, unlabelled: Tensor, generator: torch.Generator) -> Tensor:
@@ -145,11 +145,6 @@ def _kinds(label: Tensor) -> tuple[Tensor, Tensor]:
     """(L,) numbers of the labelled rows, and (U,) of the others."""
     known = label != UNLABELLED
     return torch.nonzero(known).flatten(), torch.nonzero(~known).flatten()
-
-
-def _mix(*numbers: int) -> int:
-    digest = hashlib.sha256(repr(numbers).encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
 
 
 def _endless(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -107,7 +107,7 @@ def _look(task: StudyTask, name: str, seed: int, shares: Sequence[float]) -> lis
     truth, looks = np.empty(len(cards)), []
     for place, card in enumerate(cards):
         model = zoo.load(card.id)
-        looks.append(look_at(card, model, target, seed + place))
+        looks.append(look_at(card, model, target, seed))
         truth[place] = true_accuracy(card, model, target)
     true_of = dict(zip((card.id for card in cards), truth.tolist(), strict=True))
     candidates = with_agreement(looks)
