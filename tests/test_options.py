@@ -7,7 +7,7 @@ import yaml
 
 from hatlit.config import CompareConfig, ExpandConfig, TrainConfig, ZooAddConfig, ZooBuildConfig
 from hatlit.errors import InputError
-from hatlit.options import option_names, parse
+from hatlit.options import kept_settings, option_names, parse
 
 
 def train_options(*words):
@@ -140,8 +140,21 @@ def test_in_a_comparison_each_method_gets_its_own_settings():
     words = ["--methods", "hat,hat_paper", "--hat.mixer.dim", "16"]
     ours, paper = (parse(CompareConfig, "compare", "Compares.", words, method=name) for name in ("hat", "hat_paper"))
     assert ours.methods == paper.methods == ["hat", "hat_paper"]
-    assert ours.hat.mixer.dim == paper.hat.mixer.dim == 16
+    assert (ours.hat.mixer.dim, paper.hat.mixer.dim) == (16, 32)
     assert (ours.adapt.steps > 0, paper.adapt.steps) == (True, 0)
+
+
+def test_in_a_comparison_a_method_keeps_what_makes_it_what_it_is(file):
+    about = (CompareConfig, "compare", "Compares.")
+    words = ["--hat.injection.blends", "8", "--hat.mixer.dim", "16"]
+    ours, without = (parse(*about, words, method=name).hat for name in ("hat", "hat_no_blends"))
+    assert (ours.injection.blends, without.injection.blends) == (8, 0)
+    assert ours.mixer.dim == without.mixer.dim == 16
+    assert kept_settings(*about, words, "hat") == []
+    assert kept_settings(*about, words, "hat_no_blends") == ["--hat.injection.blends"]
+    in_file = ["--config", str(file({"adapt": {"steps": 7}}))]
+    assert parse(*about, in_file, method="hat_fixed_heads").adapt.steps == 0
+    assert kept_settings(*about, in_file, "hat_fixed_heads") == ["--adapt.steps"]
 
 
 def test_names_come_with_commas_and_as_lists(file):

@@ -33,29 +33,39 @@ def parse(kind: type[C], command: str, description: str, words: Sequence[str], m
     """Reads the options of one command.
 
     What is said later wins: defaults of the dataclass, shipped settings of the modality and of the method, the file
-    given with ``--config``, the command line. There ``--fast`` is ``--fast true``.
+    given with ``--config``, the command line. There ``--fast`` is ``--fast true``. Where several methods are set side
+    by side, each keeps the settings that make it what it is, whatever file and command line say to all of them.
 
     Args:
         kind: dataclass of the options.
         command: as the user types it, for help and messages.
         description: one line for the help.
         words: the command line behind the command.
-        method: whose shipped settings count, where the options themselves do not name one.
+        method: one of several methods, whose shipped settings win; None where the options themselves name theirs.
 
     Raises:
         InputError: an option is unknown, of the wrong type, or contradicts another one.
     """
     words = _with_values(_files_first(words), kind)
     chosen = _parse_once(kind, command, description, words)
-    settings = {"modality": chosen.get("modality"), "method": method or chosen.get("method")}
-    shipped = [
-        path for group, name in settings.items() for path in (CONFIGS / group).glob("*.yaml") if path.stem == name
-    ]
-    first = [word for path in shipped for word in _as_words(path, kind)]
-    if first:
-        chosen = _parse_once(kind, command, description, [*first, *words])
+    first = [*_shipped("modality", chosen.get("modality"), kind), *_shipped("method", chosen.get("method"), kind)]
+    last = _shipped("method", method, kind)
+    if first or last:
+        chosen = _parse_once(kind, command, description, [*first, *words, *last])
     chosen.pop("config", None)
     return _build(kind, chosen.as_dict())
+
+
+def kept_settings(kind: type, command: str, description: str, words: Sequence[str], method: str) -> list[str]:
+    """Options that one of several methods keeps as it ships them, although file or command line say otherwise."""
+    own = _shipped("method", method, kind)
+    if not own:
+        return []
+    words = _with_values(_files_first(words), kind)
+    first = _shipped("modality", _parse_once(kind, command, description, words).get("modality"), kind)
+    said = _parse_once(kind, command, description, [*first, *own, *words])
+    kept = _parse_once(kind, command, description, [*first, *words, *own])
+    return [f"--{name}" for name in option_names(kind) if said.get(name) != kept.get(name)]
 
 
 def as_words(settings: Mapping[str, Any]) -> list[str]:
@@ -103,8 +113,14 @@ def _with_values(words: Sequence[str], kind: type) -> list[str]:
     ]
 
 
+def _shipped(group: str, name: str | None, kind: type) -> list[str]:
+    """Settings of a modality or method as the user would type them; none where it has none of its own."""
+    files = [path for path in (CONFIGS / group).glob("*.yaml") if path.stem == name]
+    return [word for path in files for word in _as_words(path, kind)]
+
+
 def _as_words(path: Path, kind: type) -> list[str]:
-    """Shipped settings as the user would type them, without those that other commands have and this one lacks."""
+    """A file of settings as the user would type them, without those that other commands have and this one lacks."""
     foreign = set(option_names(ExpansionConfig)) - set(option_names(kind))
     settings = _flat(yaml.safe_load(path.read_text()) or {})
     return as_words({name: value for name, value in settings if name not in foreign})

@@ -10,7 +10,7 @@ from pathlib import Path
 from hatlit.cli.words import HELP, folder_of, load_plugins
 from hatlit.config import CompareConfig, ExpandConfig, StudyConfig, TrainConfig
 from hatlit.errors import InputError, unknown_name
-from hatlit.options import parse
+from hatlit.options import kept_settings, parse
 
 #: One file a study.
 STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
@@ -39,7 +39,11 @@ def compare_command(words: list[str]) -> int:
     from hatlit.experiments.display import Display
 
     load_plugins(config.plugin)
-    compare({method: parse(CompareConfig, *about, method=method) for method in config.methods}, Display(), words)
+    display = Display()
+    for method in config.methods:
+        if kept := kept_settings(CompareConfig, *about, method):
+            display.say(f"{method} keeps its own {', '.join(kept)}, which make it what it is.")
+    compare({method: parse(CompareConfig, *about, method=method) for method in config.methods}, display, words)
     return 0
 
 
