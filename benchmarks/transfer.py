@@ -28,7 +28,7 @@ from hatlit.experiments.report.drawing import as_png, name_ticks, new_figure
 from hatlit.experiments.summary import percent, sign_of
 from hatlit.files import write_atomically
 from quick import parse_fast
-from results import LABELS, Comparison, ResultsConfig, comparison_of, found_sections, left_out, page_of
+from results import LABELS, ResultsConfig, comparison_of, found_sections, left_out, page_of
 from sections import Section
 
 #: Rivals, HaT, HaT with one part taken away, and the two ends of the gap.
@@ -66,8 +66,7 @@ Made by
 on {date}: {targets} targets of each set (or all), {seeds} seeds. **Gap closed** is (method − `labels_only`) /
 (`all_labels` − `labels_only`), of mean accuracies; a dash stands where all labels are worth less than {smallest:.0f}
 points. `hat_no_…` is HaT without one part ([how HaT works here](method.md)); `hatlit methods` explains the other names.
-On Digits-5 and MDSD such variants may have one seed, on which their gap is taken; [results](results.md) set HaT beside
-them on that seed.
+Where a variant of HaT has fewer seeds than HaT there is no number; [results](results.md) have it beside HaT on those.
 {left_out}
 
 ![Gap closed by method: a dot a data set, the bar their mean](images/transfer.png)
@@ -124,7 +123,7 @@ def main(words: list[str]) -> int:
         found = found_sections(wanted)
         asked = [(one, level) for level in wanted.labels for one in found]
         made = {both: comparison_of(*both, wanted, display) for both in asked}
-        summaries = {both: with_variants(comparison) for both, comparison in made.items() if comparison}
+        summaries = {both: comparison.summary for both, comparison in made.items() if comparison}
     except InputError as error:
         print(f"transfer: {error}", file=sys.stderr)
         return 2
@@ -146,12 +145,6 @@ def main(words: list[str]) -> int:
     write_atomically(page, "\n".join(parts))
     display.say(f"wrote {page}")
     return 0
-
-
-def with_variants(comparison: Comparison) -> dict[str, Any]:
-    """What is known of a comparison, variants with fewer seeds among the methods, with the gap on those seeds."""
-    methods = comparison.summary["methods"]
-    return {**comparison.summary, "methods": {**(comparison.variants or {"methods": {}})["methods"], **methods}}
 
 
 def title(level: str) -> str:

@@ -51,6 +51,13 @@ def test_one_label_a_class_cannot_be_parted(task, tmp_path, display):
 def test_one_label_a_class_is_refused_at_once():
     with pytest.raises(InputError, match="--tune needs two labels of each class to hold some out"):
         TrainConfig(tune=1)
+    with pytest.raises(InputError, match="--tune needs two labels of each class to hold some out"):
+        TrainConfig(tune=1, labels=LabelsConfig(per_class=0))
+
+
+def test_how_many_labels_a_file_adds_is_not_known_at_once():
+    labels = LabelsConfig(per_class=1, also="next.csv")
+    assert TrainConfig(tune=1, labels=labels).labels == labels
 
 
 def test_a_fold_is_trained_without_what_it_holds_out(task, tmp_path, display, monkeypatch):

@@ -138,6 +138,15 @@ def test_own_code_is_what_makes_outputs(tmp_path, changed, matters):
     assert (hashed("steps = 1") != hashed("steps = 2")) is matters
 
 
+def test_a_hash_of_all_code_sees_every_file(tmp_path):
+    hashes = set()
+    for content in ("steps = 1", "steps = 2"):
+        (tmp_path / "api.py").write_text(content)
+        own_code.cache_clear()
+        hashes.add(own_code(tmp_path, ("**/*.py",)))
+    assert len(hashes) == 2
+
+
 def test_own_code_is_found_and_read_once():
     names = {file.name for pattern in cache.MAKE_OUTPUTS for file in Path(hatlit.__file__).parent.glob(pattern)}
     assert {"adapt.py", "bank.py", "teachers.py", "labels.py", "series.py", "imu.py"} <= names

@@ -51,3 +51,10 @@ def _batches(task, method):
     from hatlit.datamodules.target.batches import TargetDataModule
 
     return TargetDataModule(task.target.rows(method.student.input_spec), 16, 0).train_dataloader()
+
+
+def test_batch_norm_keeps_the_statistics_of_the_source(task):
+    method = BestSource.build(task("best_source"))
+    method.student.encoder.add_module("norm", torch.nn.BatchNorm1d(3))
+    assert not method.train().student.encoder.norm.training
+    assert method.student.training

@@ -116,3 +116,10 @@ def test_it_learns_gently_and_leaves_a_source(task):
     rate = made.config.optimizer.learning_rate * SHARE_OF_LEARNING_RATE
     assert method.optimizer_settings("student")["lr"] == pytest.approx(rate)
     assert Shot.leaves == "source"
+
+
+def test_batch_norm_takes_the_statistics_of_the_target(task):
+    method = Shot.build(task("shot"))
+    method.student.encoder.add_module("norm", torch.nn.BatchNorm1d(3))
+    assert method.train().student.encoder.norm.training
+    assert not method.eval().student.encoder.norm.training

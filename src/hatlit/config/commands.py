@@ -78,7 +78,8 @@ class ExpansionConfig:
         at_least("", self, jobs=0, tune=0)
         not_empty(self, "zoo", "name a folder, or leave the option out to train the sources")
         not_empty(self, "out", "name a folder, or leave the option out for the usual one")
-        if self.tune and self.labels.fraction is None and (self.labels.per_class or 1) < 2:
+        drawn = self.labels.fraction is None and self.labels.also is None
+        if self.tune and drawn and (1 if self.labels.per_class is None else self.labels.per_class) < 2:
             raise InputError(
                 "--tune needs two labels of each class to hold some out; give --labels.per_class 2 or more."
             )

@@ -10,9 +10,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 import torch
 
+from hatlit.fusion.cache import own_code
+
 
 def environment() -> dict[str, str]:
-    """Versions of Python, hatlit and the libraries that it always needs, the machine, and the threads of torch."""
+    """Versions of Python, hatlit and the libraries that it always needs, the machine, and the threads of torch.
+
+    ``code`` is a hash of hatlit's own files, which change between versions, too.
+    """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -20,6 +25,7 @@ def environment() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
         "hatlit": version("hatlit"),
+        "code": own_code(patterns=("**/*.py", "**/*.yaml"))[:16],
         **dict(sorted(_libraries().items())),
         "torch": torch.__version__,  # with its build, which the version of the distribution lacks
     }

@@ -53,9 +53,9 @@ def code_of(encoder: nn.Module) -> str:
 
 
 @cache
-def own_code(package: Path = Path(__file__).parents[1]) -> str:
-    """A hash of those files of hatlit that have a say in what sources see, how they adapt and what they answer."""
-    files = sorted(file for pattern in MAKE_OUTPUTS for file in package.glob(pattern))
+def own_code(package: Path = Path(__file__).parents[1], patterns: tuple[str, ...] = MAKE_OUTPUTS) -> str:
+    """A hash of files of hatlit: of those that have a say in what sources see, how they adapt and what they answer."""
+    files = sorted(file for pattern in patterns for file in package.glob(pattern))
     contents = [f"{file.relative_to(package).as_posix()} {file_hash(file)}" for file in files]
     return hashlib.sha256("\n".join(contents).encode()).hexdigest()
 

@@ -55,6 +55,10 @@ class Shot(BestSource):
         source = with_target_head(task.sources[0], task.target.class_names, task.config.seed)
         return cls(source, task.target.rows(source.input_spec), task.config.optimizer)
 
+    def train(self, mode: bool = True) -> Self:
+        """As any module: batch norm takes the target's statistics, which is a part of how SHOT adapts."""
+        return super(BestSource, self).train(mode)
+
     def trained_parts(self) -> dict[str, Sequence[nn.Parameter]]:
         """The encoder."""
         return {"student": list(self.student.encoder.parameters())}

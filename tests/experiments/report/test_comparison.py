@@ -172,6 +172,7 @@ def test_the_page_says_what_was_run_and_what_came_out(write, summary, rows, exam
         "81.2 [78.1, 85.5]",
         "+30.0 [-1.2, +4.6]",
         "4/1/1",
+        "Training seconds and peak memory are medians",
         "2.88",
         "5 of 6",
         "12.3",

@@ -44,8 +44,8 @@ HOW_TO_READ = (
     "Best first, and methods with failed runs last: their means are over other runs, so they have no rank. Accuracy, "
     "balanced accuracy, macro F1 and ECE (expected calibration error) are percentages, NLL is the mean negative "
     "log-likelihood in nats; all are means over targets and seeds. Brackets hold 95 % intervals that resample whole "
-    "targets. Training seconds are the median; what comes before training is shared by the methods that need it, and "
-    "stands below the table. Peak memory is the largest, bytes moved and student size are means. "
+    "targets. Training seconds and peak memory are medians; what comes before training is shared by the methods that "
+    "need it, and stands below the table. Bytes moved and student size are means. "
     "Variants of HaT are ranked among themselves and HaT, apart from its rivals. An oracle knows what no method could "
     "know: it shows what is possible, and has no rank."
 )
