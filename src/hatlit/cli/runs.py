@@ -42,7 +42,7 @@ def compare_command(words: list[str]) -> int:
     display = Display()
     for method in config.methods:
         if kept := kept_settings(CompareConfig, *about, method):
-            display.say(f"{method} keeps its own {', '.join(kept)}, which make it what it is.")
+            display.say(f"{method} keeps its own {', '.join(kept)}; otherwise it would be another method.")
     compare({method: parse(CompareConfig, *about, method=method) for method in config.methods}, display, words)
     return 0
 
