@@ -106,8 +106,10 @@ def test_without_doubt_copies_are_sources(make_zoo, choose, people):
 
 def test_one_that_seemed_worst_at_first_is_read_again(everybody, choose, monkeypatch):
     def worth(candidate):
-        return candidate.seed if candidate.agreement == 1 else -candidate.seed
+        place = places.setdefault(candidate.seed, len(places))
+        return place if candidate.agreement == 1 else -place
 
+    places: dict[int, int] = {}  # in the order in which candidates are looked at; each has a draw of its own
     monkeypatch.setattr(FINE_SCORES, "get", {"odd": worth}.get)
     chosen = choose(everybody, 1, keep=1.0, fine="odd")
     (card,), (model,) = chosen.selection.cards, chosen.selection.models
@@ -127,8 +129,15 @@ def test_where_none_answers_the_zoo_is_refused(make_zoo, choose, people, blinded
 
 
 def test_an_infinite_score_ranks_last(everybody, choose, monkeypatch):
-    worth = [-np.inf, 0.5, np.inf, 0.7, np.nan, 0.6]
-    monkeypatch.setattr(FINE_SCORES, "get", {"odd": lambda candidate: worth[candidate.seed]}.get)
+    worths = iter([-np.inf, 0.5, np.inf, 0.7, np.nan, 0.6])
+    known: dict[int, float] = {}
+
+    def worth(candidate):
+        if candidate.seed not in known:  # each has a draw of its own
+            known[candidate.seed] = next(worths)
+        return known[candidate.seed]
+
+    monkeypatch.setattr(FINE_SCORES, "get", {"odd": worth}.get)
     chosen = choose(everybody, 3, keep=1.0, fine="odd")
     assert [one.fine_score for one in chosen.selection.verdicts] == [0.7, 0.6, 0.5, None, None, None]
 
