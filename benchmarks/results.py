@@ -59,8 +59,9 @@ long, variants of HaT may have fewer seeds, and stand in a table of their own be
 for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
 five targets an interval is wide, and still misses the truth about one time in ten; fewer decide nothing. Variants of
 HaT are ranked among themselves and HaT, apart from its rivals. "kB moved" is what a network sees, "training
-seconds" are of one run (median), two or three runs at a time, so they compare roughly. "gap closed" is the share of the way from `labels_only` to
-`all_labels`, which is an oracle; `dann` needs the recordings of other people, which no device has. `hatlit methods`
+seconds" are of one run (median), two or three runs at a time, so they compare roughly. "gap closed" is the share of
+the way from `labels_only` to `all_labels`, which is an oracle; `dann` needs the recordings of other people, which no
+device has. `hatlit methods`
 says what each method is, [comparisons](comparisons.md) how the comparison is made. Rows are of the code of their dates:
 those of a method are deleted, and run again, when a change of the code changes what it does. {left_out}
 
