@@ -10,7 +10,7 @@ from hatlit.experiments.fitting import fit, make_trainer
 from hatlit.fusion.bank import SourceBank
 from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.consensus import entropy, find_consensus
-from hatlit.fusion.experts import voices_of
+from hatlit.fusion.experts import voices_of_experts
 from hatlit.fusion.mixer import conditional, log_prior
 from hatlit.injection.dictionary import sharpen
 from hatlit.injection.losses.distillation import distillation
@@ -227,7 +227,7 @@ def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on
     assert method.bank.names == ("source-0", "source-1", "source-2", "own-expert-0", "own-expert-1")
     recorded = torch.arange(len(method._labels))
     said = conditional(method.bank(recorded).probabilities)
-    heard = voices_of(said, method._labels, num_sources=3)
+    heard = torch.cat([torch.ones(3), voices_of_experts(said, method._labels, torch.ones(3))])
     consensus = find_consensus(said, method._labels, heard, discount_unsure=True)
     everything = method.bank(torch.arange(len(method._log_priors))).probabilities
     torch.testing.assert_close(method._log_priors, log_prior(consensus.agreement(everything)))
@@ -238,6 +238,21 @@ def test_experts_are_asked_after_the_sources_and_the_prior_is_what_they_agree_on
 def test_experts_may_be_heard_in_full(task):
     method = HaT.build(task(hat__mixer__discount_experts=False, hat__mixer__discount_sources=False))
     assert method.consensus.voices.tolist() == [1, 1, 1, 1, 1]
+
+
+def test_experts_are_measured_by_the_sources_that_are_heard(task, monkeypatch):
+    measured = []
+
+    def keep(said, label, of_sources):
+        measured.append(of_sources)
+        return voices_of_experts(said, label, of_sources)
+
+    monkeypatch.setattr("hatlit.methods.hat.voices_of_experts", keep)
+    asked = task()
+    method = HaT.build(asked)
+    foretold = torch.tensor(list(voices_of_sources(asked).values()))
+    torch.testing.assert_close(measured[0], foretold)
+    torch.testing.assert_close(method.consensus.voices[:3], foretold)
 
 
 def test_sources_may_be_heard_as_well_as_they_foretold_the_labels(task):

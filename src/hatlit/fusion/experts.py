@@ -26,6 +26,9 @@ ENOUGH_AGREEMENT = 0.75
 #: full. Above one, because experts share their labels and their architecture, and so errors as well.
 SURER, MUCH_SURER = 2.0, 8.0
 
+#: Sources whose word counts less than this say nothing about experts.
+HEARD = 0.5
+
 #: Agreement below this, or this close to one, counts as this much where something is divided by it.
 SMALLEST_AGREEMENT = 1e-3
 
@@ -64,40 +67,41 @@ def train_expert(
     return freeze(model)
 
 
-def voices_of(said: Tensor, label: Tensor, num_sources: int) -> Tensor:
-    """How much the word of each source and each expert counts: sources 1, experts from 0 to 1.
+def voices_of_experts(said: Tensor, label: Tensor, of_sources: Tensor) -> Tensor:
+    """How much the word of each expert counts, from 0 to 1.
 
     Experts are heard where labels seem to teach more than sources know, which two things must bear out, both measured
     by agreement beyond chance (Cohen's kappa). They agree with each other far more than sources do among themselves;
     and, because experts that learned the same few labels agree whether or not they are right, they agree with sources
-    about as much as sources do. A single source cannot show how far sources agree; then the experts count as one voice
-    together. A single expert cannot show how sure it is, and is taken to be.
+    about as much as sources do. Only sources that are heard themselves count, but two at least: misled ones agree with
+    nobody, and beside them any expert looks as good as a source. A single source cannot show how far sources agree;
+    then the experts count as one voice together. A single expert cannot show how sure it is, and is taken to be.
 
     Args:
-        said: (rows, N, K) predictions, the sources' before the experts'.
+        said: (rows, N + E, K) predictions, those of the N sources before those of the E experts.
         label: (rows,) class numbers, ``UNLABELLED`` where the class is not known. Labelled rows are left out where
             there are others, as all have learned them.
-        num_sources: how many of the N are sources.
+        of_sources: (N,) how much the word of each source counts, from 0 to 1.
 
     Returns:
-        (N,) from 0 to 1.
+        (E,)
     """
-    voices = said.new_ones(said.shape[1])
+    num_sources = len(of_sources)
     num_experts = said.shape[1] - num_sources
-    if not num_experts:
-        return voices
-    if num_sources == 1:
-        voices[num_sources:] = 1 / num_experts
-        return voices
+    if not num_experts or num_sources == 1:
+        return said.new_full((num_experts,), 1 / max(1, num_experts))
+    heard = of_sources >= of_sources.topk(2).values[-1].clamp_max(HEARD)
+    asked = said[:, torch.cat([heard, heard.new_ones(num_experts)])]
     unknown = label == UNLABELLED
-    kappa = _kappas(said[unknown] if unknown.any() else said)
-    among_sources = _mean_of_pairs(kappa[:num_sources, :num_sources])
-    with_experts = kappa[num_sources:, :num_sources].mean()
+    kappa = _kappas(asked[unknown] if unknown.any() else asked)
+    num_heard = int(heard.sum())
+    among_sources = _mean_of_pairs(kappa[:num_heard, :num_heard])
+    with_experts = kappa[num_heard:, :num_heard].mean()
     borne_out = with_experts / (ENOUGH_AGREEMENT * among_sources.clamp_min(SMALLEST_AGREEMENT))
-    voices[num_sources:] = borne_out.clamp(0, 1)
+    voice = borne_out.clamp(0, 1)
     if num_experts > 1:
-        voices[num_sources:] *= _surer(_mean_of_pairs(kappa[num_sources:, num_sources:]), among_sources)
-    return voices
+        voice = voice * _surer(_mean_of_pairs(kappa[num_heard:, num_heard:]), among_sources)
+    return voice.expand(num_experts)
 
 
 def _surer(among_experts: Tensor, among_sources: Tensor) -> Tensor:

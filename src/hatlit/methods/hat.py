@@ -15,7 +15,7 @@ from hatlit.errors import InputError
 from hatlit.fusion.bank import SourceBank, SourceOutputs
 from hatlit.fusion.cache import weights_hash
 from hatlit.fusion.consensus import Consensus, find_consensus
-from hatlit.fusion.experts import voices_of
+from hatlit.fusion.experts import voices_of_experts
 from hatlit.fusion.mixer import (
     CrossAttentionMixer,
     conditional,
@@ -279,9 +279,10 @@ class HaT(StudentMethod):
         if self.config.mixer.prior == "uniform":
             return None
         said = conditional(probabilities)
+        num_sources = len(self.bank.sources)
         heard = said.new_tensor([voices.get(name, 1.0) for name in self.bank.names])
         if self.config.mixer.discount_experts:
-            heard = heard * voices_of(said, label, len(self.bank.sources))
+            heard[num_sources:] = voices_of_experts(said, label, heard[:num_sources])
         return find_consensus(said, label, heard, self.config.mixer.discount_unsure)
 
     def _mixer_loss(self, weights: Tensor, fused: Tensor, log_prior: Tensor, label: Tensor) -> Tensor:
