@@ -16,7 +16,16 @@ from hatlit.experiments.study_runs import Interval
 from hatlit.experiments.study_sources import mean_of
 
 #: Marker, line and colour of each series in turn.
-STYLES = (("o", "-", BLUE), ("s", "--", ORANGE), ("^", ":", GREEN), ("D", "-.", "#CC79A7"), ("v", "-", "#555555"))
+STYLES = (
+    ("o", "-", BLUE),
+    ("s", "--", ORANGE),
+    ("^", ":", GREEN),
+    ("D", "-.", "#CC79A7"),
+    ("v", "-", "#555555"),
+    ("P", "--", "#D55E00"),
+    ("X", ":", "#56B4E9"),
+    ("*", "-.", "#882255"),
+)
 
 #: Where a legend stands below a picture.
 Place = Literal["outside lower left", "outside lower center", "outside lower right"]
