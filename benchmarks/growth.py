@@ -42,7 +42,7 @@ from hatlit.experiments.prepare import as_sources
 from hatlit.experiments.report.document import Table
 from hatlit.files import write_atomically
 from hatlit.fusion.consensus import find_consensus
-from hatlit.fusion.experts import voices_of
+from hatlit.fusion.experts import voices_of_experts
 from hatlit.fusion.mixer import conditional
 from hatlit.methods.base import METHODS, TransferMethod, TransferTask
 from hatlit.methods.teachers import adapted_sources, frozen_bank, own_experts
@@ -217,7 +217,9 @@ def run_by_steps(domain: Domain, zoo: Zoo, config: TrainConfig, step: Steps, tra
         bank = frozen_bank(task, experts=experts)
     with step("consensus"):
         said = conditional(bank.get_buffer("probabilities"))
-        find_consensus(said, target.train_labels, voices_of(said, target.train_labels, len(task.sources)))
+        of_sources = torch.ones(len(task.sources))
+        of_experts = voices_of_experts(said, target.train_labels, of_sources)
+        find_consensus(said, target.train_labels, torch.cat([of_sources, of_experts]))
     del bank
     with step("building"):
         method = METHODS.get("hat").build(task)  # of what is there by now

@@ -161,6 +161,12 @@ def gap(summary: Mapping[str, Any], method: str) -> float | None:
     return known[method]["gap_closed"] if ends[1] - ends[0] >= SMALLEST_GAP else None
 
 
+def best_gap(summary: Mapping[str, Any]) -> float | None:
+    """The largest share of the gap that any method but an oracle closes; None where there is hardly a gap."""
+    shares = (gap(summary, method) for method, one in summary["methods"].items() if not one["is_oracle"])
+    return max((share for share in shares if share is not None), default=None)
+
+
 def with_a_gap(summaries: Mapping[Any, Mapping[str, Any]]) -> int:
     """How many comparisons have a gap worth the name."""
     return sum(gap(summary, "all_labels") is not None for summary in summaries.values())
@@ -190,8 +196,11 @@ def goals(summaries: Mapping[Any, Mapping[str, Any]]) -> str:
         else "- It is nowhere more than a point below the labels alone.",
     ]
     if closed:
+        best = [share for summary in summaries.values() if (share := best_gap(summary)) is not None]
         lines.append(
-            f"- It closes {100 * float(np.mean(closed)):.0f} % of the gap on average ({len(closed)} with a gap)."
+            f"- It closes {100 * float(np.mean(closed)):.0f} % of the gap on average ({len(closed)} with a gap). Who "
+            "chose the best row of this table for each of them, afterwards and by its test parts, would close "
+            f"{100 * float(np.mean(best)):.0f} %."
         )
     return "\n".join(lines) + "\n"
 

@@ -50,6 +50,8 @@ def test_the_page_says_what_is_closed_and_what_is_missing(transfer, kept):
     assert "| hat | 75 % | 75 % |" in page
     assert "| kd | 25 % | 25 % |" in page
     assert "at or above the best other method of this table in 1 of 1 comparisons" in page
+    assert "It closes 75 % of the gap on average (1 with a gap)." in page
+    assert "would close 75 %." in page, "all_labels, an oracle, is no choice"
     missing = next(line for line in page.splitlines() if line.startswith("Not run: "))
     for absent in ("IMU: SPAR", "Radar: UWB ranging", "5% of the labels", "`hat_no_gate`"):
         assert absent in missing
