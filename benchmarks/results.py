@@ -14,12 +14,12 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from at_a_glance import PUBLISHED, confirmation, one_for_all, overview
+from at_a_glance import confirmation, one_for_all, overview
 from hatlit.config import CompareConfig, Names, names
 from hatlit.datamodules.split import split_domain
 from hatlit.datamodules.target.data import TargetData
@@ -29,7 +29,7 @@ from hatlit.experiments.display import Display
 from hatlit.experiments.fleet import read_asked, read_domains
 from hatlit.experiments.pool import Row
 from hatlit.experiments.report.document import Table
-from hatlit.experiments.summary import finding, is_variant, preparation, summarise, summary_table
+from hatlit.experiments.summary import finding, preparation, summarise, summary_table
 from hatlit.files import write_atomically
 from hatlit.methods.base import METHODS
 from hatlit.options import parse
@@ -38,9 +38,6 @@ from sections import DATA, ROOT, SECTIONS, Section
 
 #: How many labels: few is one a class (text: ten), and a share.
 LABELS = {"few": "", "5%": "0.05"}
-
-#: What stands beside variants of HaT that have fewer seeds than all others: HaT, and the ends of the gap.
-BESIDE_VARIANTS = ("labels_only", "all_labels", "hat")
 
 HEAD = """# Results
 
@@ -54,9 +51,8 @@ on {dates}, with hatlit {hatlit}, torch {torch} and Python {python} on {cores} c
 {runs} runs took {hours:.1f} hours of one core, as busy as it was. Each has its row in `benchmarks/results/comparisons`,
 and is run again where that is deleted. Accuracies are in percent of the target's test part: mean over targets and
 seeds, with a 95 % interval in brackets that resamples whole targets (bootstrap with expanded percentiles). All methods
-get the same labels, the same splits, the same adapted sources, the same student and as many epochs. Where runs take
-long, variants of HaT may have fewer seeds, and stand in a table of their own beside HaT on those. No option was chosen
-for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
+get the same labels, the same splits, the same adapted sources, the same student and as many epochs. No option was
+chosen for one target, and no model on any test part. "hat ahead by" pairs the runs of the same target and seed. With
 five targets an interval is wide, and still misses the truth about one time in ten; fewer decide nothing. Variants of
 HaT are ranked among themselves and HaT, apart from its rivals. "kB moved" is what a network sees, "training
 seconds" are of one run (median), two or three runs at a time, so they compare roughly. "gap closed" is the share of
@@ -94,7 +90,7 @@ class ResultsConfig:
         methods: which methods; all means every one that is registered.
         labels: few (one a class, text ten), 5% (a twentieth of the training samples), or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
-        seeds: how many seeds, from 0 on; for variants of HaT fewer where a run takes long.
+        seeds: how many seeds, from 0 on.
         out: folder that keeps the runs.
         kept: folder that keeps their figures.
         run: whether what is not kept is run; if not, the page says what is missing.
@@ -234,41 +230,14 @@ class Comparison:
     Attributes:
         summary: as in ``summary.json``, as far as the page needs it.
         rows: the runs behind it.
-        variants: HaT beside its variants, where these have fewer seeds than all others.
     """
 
     summary: dict[str, Any]
     rows: list[Row]
-    variants: dict[str, Any] | None = None
 
 
 def comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
     """Runs what is not kept of one comparison, and describes all of it; None where nothing is kept or to be run."""
-    fewest = section.seeds_of_variants or config.seeds
-    variants = _unfinished_variants(section, level, config) if fewest < config.seeds else []
-    if not variants:
-        return _comparison_of(section, level, config, display)
-    apart = replace(config, methods=[*BESIDE_VARIANTS, *variants], seeds=fewest, out=f"{config.out}/variants")
-    few = _comparison_of(section, level, apart, display)
-    others = replace(config, methods=[one for one in config.methods if one not in variants])
-    whole = _comparison_of(section, level, others, display) if others.methods else None
-    if whole is None or few is None:
-        return whole or few
-    there = set(variants) & set(few.summary["methods"])
-    missing = [*whole.summary["missing"], *(one for one in variants if one not in there)]
-    rows = [*whole.rows, *(row for row in few.rows if row["method"] in there)]
-    return Comparison(whole.summary | {"missing": missing}, rows, few.summary if there else None)
-
-
-def _unfinished_variants(section: Section, level: str, config: ResultsConfig) -> list[str]:
-    """The variants of HaT that are asked for and not kept with all seeds; as published it is none."""
-    labels = drawn_labels(settings_of(section, level, config, ["hat"])[0]["hat"])
-    rows = kept_runs(kept_file(section, level, config), labels)
-    missing = missing_methods(config.methods, rows, labels)
-    return [method for method in missing if is_variant(method) and method != PUBLISHED]
-
-
-def _comparison_of(section: Section, level: str, config: ResultsConfig, display: Display) -> Comparison | None:
     settings, words = settings_of(section, level, config, config.methods)
     one = settings[config.methods[0]]
     labels = drawn_labels(one)
@@ -342,13 +311,8 @@ def section_of(section: Section, made: Sequence[Comparison], same: Sequence[str]
     parts = [f"## {section.title}", section.note]
     parts += [f"{level} of the training samples are the same labelled rows, and so the same runs." for level in same]
     for comparison in made:
-        summary, variants = comparison.summary, comparison.variants
+        summary = comparison.summary
         parts += [title_of(summary), Table(summary_table(summary)).markdown(), summary["finding"], preparation(summary)]
-        parts += (
-            [f"HaT beside its variants: {title_of(variants)}", Table(summary_table(variants)).markdown()]
-            if variants
-            else []
-        )
         parts += (
             [f"Not run here: {', '.join(f'`{name}`' for name in summary['missing'])}."] if summary["missing"] else []
         )

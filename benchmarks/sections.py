@@ -26,7 +26,6 @@ class Section:
         called: what ``--sets`` calls it, where file and options do not tell it from others.
         unseen: whether nothing about HaT was chosen after a look at it.
         per_class: labels a class where there are few.
-        seeds_of_variants: seeds at most of HaT without one of its parts, where runs take many times as long as others.
     """
 
     title: str
@@ -40,7 +39,6 @@ class Section:
     called: str = ""
     unseen: bool = False
     per_class: int = 1
-    seeds_of_variants: int | None = None
 
     @property
     def name(self) -> str:
@@ -84,7 +82,6 @@ split.""",
         origin="MNIST, MNIST-M, USPS, Semeion and optdigits, from public copies",
         holds="8,997 colour pictures of 28 x 28; 180 a digit of MNIST and of MNIST-M",
         reader="digits5: the same pictures; MNIST-M is not downloaded",
-        seeds_of_variants=1,
     ),
     Section(
         "Audio: FSDD (6 speakers, 10 spoken digits)",
@@ -104,7 +101,6 @@ split.""",
         holds="8,000 reviews, title and text",
         reader="mdsd: the same texts",
         per_class=10,
-        seeds_of_variants=1,
     ),
     Section(
         "Depth: UTD-MHAD (8 people, 13 actions, single frames)",

@@ -65,8 +65,8 @@ Made by
 
 on {date}: {targets} targets of each set (or all), {seeds} seeds. **Gap closed** is (method − `labels_only`) /
 (`all_labels` − `labels_only`), of mean accuracies; a dash stands where all labels are worth less than {smallest:.0f}
-points. `hat_no_…` is HaT without one part ([how HaT works here](method.md)); `hatlit methods` explains the other names.
-Where a variant of HaT has fewer seeds than HaT there is no number; [results](results.md) have it beside HaT on those.
+points, or where a method was not run on each of these targets and seeds. `hat_no_…` is HaT without one part ([how HaT
+works here](method.md)); `hatlit methods` explains the other names.
 {left_out}
 
 ![Gap closed by method: a dot a data set, the bar their mean](images/transfer.png)
@@ -82,7 +82,7 @@ class TransferConfig:
         methods: which methods; labels_only, all_labels and hat are needed.
         labels: few (one a class, text ten), 5%, or both.
         targets: how many targets of each set, evenly spread; sets with fewer domains use all.
-        seeds: how many seeds, from 0 on; for variants of HaT fewer where a run takes long.
+        seeds: how many seeds, from 0 on.
         fast: three targets and one seed of three quick sets, and a page in `runs/transfer-fast`, save where other
             options say otherwise.
         out: folder that keeps the runs.

@@ -1,4 +1,4 @@
-"""The page of results, from runs that are made up: variants of HaT that have fewer seeds than all others."""
+"""The page of results, from runs that are made up: what is shown, and what was not run."""
 
 from __future__ import annotations
 
@@ -49,44 +49,38 @@ def config(program, results, tmp_path):
     return config
 
 
-def compared(results, config, fewest):
+def compared(results, config):
     (section,) = results.found_sections(config)
-    return results.comparison_of(replace(section, seeds_of_variants=fewest), "few", config, Display(silent=True))
+    return results.comparison_of(section, "few", config, Display(silent=True))
 
 
 def runs(summary):
     return {name: one["n"] for name, one in summary["methods"].items()}
 
 
-def test_variants_with_fewer_seeds_stand_beside_hat_with_as_many(results, config):
-    made = compared(results, config, 1)
+def test_methods_that_were_not_run_on_all_targets_and_seeds_are_missing(results, config):
+    made = compared(results, config)
     assert runs(made.summary) == {"labels_only": 4, "all_labels": 4, "kd": 4, "hat": 4, "hat_no_gate": 4}
-    assert runs(made.variants) == {"labels_only": 2, "all_labels": 2, "hat": 2, "hat_convex": 2}
-    assert made.variants["methods"]["hat"]["accuracy"]["mean"] == pytest.approx(0.8)
-    assert made.variants["methods"]["hat_convex"]["gap_closed"] == pytest.approx(0.25)
-    assert made.summary["missing"] == ["hat_no_hint"]
-    assert len(made.rows) == 5 * 4 + 2, "no run counts twice"
-
-
-def test_where_only_variants_and_what_stands_beside_them_are_kept_that_is_shown(results, config):
-    alone = replace(config, methods=["hat_convex"])
-    assert runs(compared(results, alone, 1).summary) == {"labels_only": 2, "all_labels": 2, "hat": 2, "hat_convex": 2}
-    nothing_whole = replace(config, seeds=3)
-    assert runs(compared(results, nothing_whole, 2).summary) == {
-        **{"labels_only": 4, "all_labels": 4, "hat": 4},
-        "hat_no_gate": 4,
-    }
-
-
-def test_where_all_have_as_many_seeds_there_is_one_table(results, config):
-    made = compared(results, config, None)
-    assert made.variants is None
     assert made.summary["missing"] == ["hat_convex", "hat_no_hint"]
+    assert made.summary["methods"]["hat"]["accuracy"]["mean"] == pytest.approx(0.75)
+    assert len(made.rows) == 5 * 4
 
 
-def test_the_page_has_both_tables(results, config):
+def test_with_fewer_seeds_more_methods_are_whole(results, config):
+    made = compared(results, replace(config, seeds=1))
+    assert runs(made.summary)["hat_convex"] == 2
+    assert made.summary["methods"]["hat_convex"]["gap_closed"] == pytest.approx(0.25)
+    assert made.summary["missing"] == ["hat_no_hint"]
+
+
+def test_where_nothing_that_is_asked_for_is_whole_there_is_no_comparison(results, config):
+    assert compared(results, replace(config, seeds=3)) is None
+
+
+def test_the_page_has_the_table_and_says_what_was_not_run(results, config):
     (section,) = results.found_sections(config)
-    page = results.section_of(section, [compared(results, config, 1)], [], [])
+    page = results.section_of(section, [compared(results, config)], [], ["5%"])
     assert "| hat | 4 | 75.0" in page
-    assert page.index("| kd | 4 |") < page.index("HaT beside its variants: ") < page.index("| hat_convex | 2 | 60.0")
-    assert "Not run here: `hat_no_hint`." in page
+    assert "hat_convex |" not in page
+    assert "Not run here: `hat_convex`, `hat_no_hint`." in page
+    assert "Not run here: 5% of the labels." in page
